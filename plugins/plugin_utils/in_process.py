@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This plugin util is private to the collection.
+"""Run a module of this collection inside the Ansible worker instead of a new interpreter.
+
+A worker is forked from a process that has imported the module already (Ansible loads action plugins before
+it forks), so a check costs a fork instead of packing, a new interpreter and all imports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, censor, conclude
+
+
+class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+    """Base of the action plugins; a subclass names its module's :class:`ModuleSpec`."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    spec: ModuleSpec
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run in process where that equals running the module; otherwise run the ordinary module."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._must_leave_the_process():
+            wrap_async = self._task.async_val and not self._connection.has_native_async
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+            return result
+        with self._task_environment():
+            result.update(self._run_here())
+        return result
+
+    def _must_leave_the_process(self) -> bool:
+        return bool(self._connection.transport != "local" or self._connection.become or self._task.async_val)
+
+    @contextmanager
+    def _task_environment(self) -> Iterator[None]:
+        """Apply the ``environment`` keyword, which an ordinary module would get from its shell."""
+        wanted: dict[str, Any] = {}
+        self._compute_environment_string(wanted)
+        before = dict(os.environ)
+        os.environ.update({name: str(value) for name, value in wanted.items()})
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def _run_here(self) -> dict[str, Any]:
+        validation = ArgumentSpecValidator(self.spec.argument_spec, **self.spec.constraints).validate(
+            dict(self._task.args)
+        )
+        params: dict[str, Any] = validation.validated_parameters
+        secrets = set(validation._no_log_values)  # noqa: SLF001 - AnsibleModule reads it the same way
+        secrets.update(self.spec.secrets(params))
+        if validation.errors.errors:
+            result: dict[str, Any] = {"failed": True, "msg": self._explain(validation.errors)}
+        else:
+            result = conclude(self.spec, params, bool(self._task.check_mode))
+        result.setdefault("invocation", {"module_args": params})
+        return censor(result, secrets)
+
+    def _explain(self, errors: Any) -> str:
+        message = str(errors.msg)
+        if isinstance(errors[0], UnsupportedError):
+            return f"Unsupported parameters for ({self._task.resolved_action}) module: {message}"
+        return message

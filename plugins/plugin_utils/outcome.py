@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This plugin util is private to the collection.
+"""The outcome of a run: the first line of a table that fits what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+OUTCOMES = (
+    "healthy",
+    "findings",
+    "incomplete",
+    "resolved",
+    "unresolved",
+    "unverified",
+    "refused",
+    "failed",
+    "unknown",
+)
+
+_COULD_NOT_RUN = frozenset({"no_hosts", "usage", "internal", "locked"})
+_REFUSALS = frozenset({"refused", "plan_changed"})
+_ACTION_FAILURES = frozenset({"remediation_failed"})
+_STEP_FAILURES = frozenset({"step_failed", "unreachable"})
+_ACTED = frozenset({"done", "partial"})
+_TROUBLE = frozenset({"degraded", "down"})
+
+
+def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
+    """Return the outcome of a result; it comes from what was recorded, never from a return code.
+
+    ==  ===========================================================================================  ===========
+    1   the end of the run was not recorded                                                          unknown
+    2   the run could not be done: no hosts, usage, an internal error, the incident is locked        failed
+    3   an action was refused, or the plan had changed                                               refused
+    4   an action failed                                                                             failed
+    5   an action did something: any verification unresolved                                         unresolved
+        no verification, or any unverified                                                           unverified
+        all resolved                                                                                 resolved
+    6   a step failed that nobody rescued, no findings at all, or a required one is unknown          incomplete
+    7   any finding degraded or down                                                                 findings
+    8   otherwise                                                                                    healthy
+    ==  ===========================================================================================  ===========
+
+    Args:
+        result: a result document; its key ``outcome`` is not read.
+        ended: whether the end of the run was recorded.
+    """
+    codes = {error["code"] for error in result["errors"]}
+    actions = {action["status"] for action in result["actions"]}
+    if not ended:
+        return "unknown"
+    if codes & _COULD_NOT_RUN:
+        return "failed"
+    if "refused" in actions or codes & _REFUSALS:
+        return "refused"
+    if "failed" in actions or codes & _ACTION_FAILURES:
+        return "failed"
+    run = result["run"]
+    if run["mode"] == "remediate" and not run["check_mode"] and actions & _ACTED:
+        return _verified({verdict["status"] for verdict in result["verification"]})
+    return _diagnosed(result["findings"], codes)
+
+
+def _verified(verdicts: Collection[str]) -> str:
+    if "unresolved" in verdicts:
+        return "unresolved"
+    return "unverified" if not verdicts or "unverified" in verdicts else "resolved"
+
+
+def _diagnosed(findings: Collection[Mapping[str, Any]], codes: Collection[str]) -> str:
+    blind = any(finding["status"] == "unknown" and finding["required"] for finding in findings)
+    if blind or not findings or _STEP_FAILURES.intersection(codes):
+        return "incomplete"
+    return "findings" if any(finding["status"] in _TROUBLE for finding in findings) else "healthy"

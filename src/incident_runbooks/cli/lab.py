@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``runbook lab up|break|heal|status|down``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from incident_runbooks.cli.options import Answer, Command, output_option
+from incident_runbooks.lab import directory, inventory
+from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.lab import Lab
+from incident_runbooks.lab.processes import exit_on_signals
+from incident_runbooks.lab.status import UP, describe
+from incident_runbooks.outcomes import EXIT_OK
+
+EXIT_NOT_UP = 3
+
+
+def directory_option(command: Command) -> Command:
+    """``--dir``: which lab."""
+    return click.option(
+        "--dir",
+        "path",
+        type=click.Path(path_type=Path),
+        metavar="DIRECTORY",
+        help=f"The lab's directory; two labs have two. [default: {directory.VARIABLE}, or among your state files]",
+    )(command)
+
+
+def postgres_option(command: Command) -> Command:
+    """``--postgres``: which server."""
+    return click.option(
+        "--postgres",
+        metavar="MAJOR|PATH",
+        help="PostgreSQL to use: a major version, or the folder of its programs. [default: the first that is found]",
+    )(command)
+
+
+@click.group()
+def lab() -> None:
+    """Rehearse incidents against real services on this machine.
+
+    A lab is one directory with everything in it: no root, no containers, nothing outside of 127.0.0.1.
+    """
+
+
+@lab.command()
+@postgres_option
+@directory_option
+@output_option
+def up(path: Path | None, postgres: str | None, output: str | None) -> Answer:
+    """Start the lab. A crashed one is cleaned up before."""
+    here = open_lab(path)
+    with exit_on_signals():
+        changed = here.up(postgres)
+    return _answer(here, output, "started" if changed else "it is up already", changed=changed)
+
+
+@lab.command(
+    name="break", epilog="\b\nFaults:\n" + "\n".join(f"  {name}: {each.what}" for name, each in FAULTS.items())
+)
+@click.argument("fault", type=click.Choice(list(FAULTS)))
+@directory_option
+@output_option
+def break_(path: Path | None, fault: str, output: str | None) -> Answer:
+    """Inject a fault; returns when it is in effect."""
+    here = open_lab(path)
+    with exit_on_signals():
+        changed = here.break_(fault)
+    return _answer(here, output, f"broken: {fault}" if changed else f"{fault} is in effect already", changed=changed)
+
+
+@lab.command()
+@directory_option
+@output_option
+def heal(path: Path | None, output: str | None) -> Answer:
+    """Undo every fault."""
+    here = open_lab(path)
+    undone = here.heal()
+    return _answer(
+        here, output, f"healed: {', '.join(undone)}" if undone else "nothing was broken", changed=bool(undone)
+    )
+
+
+@lab.command()
+@directory_option
+@output_option
+def status(path: Path | None, output: str | None) -> Answer:
+    """Say what is up and what is broken. Exit 0 if the lab is up, 3 if it is not."""
+    here = open_lab(path)
+    found = describe(here)
+    return Answer(EXIT_OK if found["state"] == UP else EXIT_NOT_UP, found, lambda _colour: _text(found), output)
+
+
+@lab.command()
+@directory_option
+@output_option
+def down(path: Path | None, output: str | None) -> Answer:
+    """Stop the lab and remove its directory, whatever is left of it."""
+    here = open_lab(path)
+    changed = here.down()
+    return _answer(here, output, "stopped and removed" if changed else "there is no lab", changed=changed)
+
+
+def open_lab(path: Path | None) -> Lab:
+    """Return the lab that the operator means; its progress goes to stderr."""
+    return Lab(path or directory.default(os.environ), say)
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    click.echo(f"lab: {text}", err=True)
+
+
+def _answer(here: Lab, output: str | None, message: str, *, changed: bool) -> Answer:
+    found = {"message": message, "changed": changed, **describe(here)}
+    return Answer(EXIT_OK, found, lambda _colour: _text(found), output)
+
+
+def _text(found: dict[str, Any]) -> str:
+    title = f"lab in {found['directory']}: {found['state']}"
+    lines = [f"{title} ({found['message']})" if "message" in found else title]
+    lines += _POSTGRES_TEXT.get(found["postgres"]["state"], _server_text)(found["postgres"])
+    for process in found["processes"]:
+        lines.append(f"  process {process['pid']}: {process['name']}" + ("" if process["alive"] else ", ended"))
+    for fault in found["faults"]:
+        lines.append(f"  fault {fault['name']} since {fault['since']}: {fault['what']}")
+    if found["state"] == UP:
+        lines += ["", "next:", *(f"  {command}" for command in _next(found))]
+    return "\n".join(lines)
+
+
+def _absent_text(postgres: dict[str, Any]) -> list[str]:
+    available = [f"{each['version']} ({each['source']}: {each['folder']})" for each in postgres["available"]]
+    return [f"  PostgreSQL that can serve, the first by default: {'; '.join(available) or 'none'}"]
+
+
+def _server_text(postgres: dict[str, Any]) -> list[str]:
+    program = f"{postgres['version']} ({postgres['source']}: {postgres['folder']})"
+    return [
+        f"  PostgreSQL {program}: {postgres['state']}, {postgres['host']}:{postgres['port']}/{postgres['database']}",
+        f"  login of {postgres['roles']['ops']}: {postgres['ops_login']}",
+    ]
+
+
+_POSTGRES_TEXT: dict[str, Callable[[dict[str, Any]], list[str]]] = {"absent": _absent_text}
+
+
+def _next(found: dict[str, Any]) -> list[str]:
+    prefix = ""
+    if directory.LabDirectory(directory.default(os.environ)).path != Path(found["directory"]):
+        prefix = f"{directory.VARIABLE}={found['directory']} "
+    if not found["faults"]:
+        return [f"{prefix}runbook lab break pool-exhaustion"]
+    return [f"{prefix}runbook run pool-exhaustion --inventory {inventory.path()}", f"{prefix}runbook lab heal"]

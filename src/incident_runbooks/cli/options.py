@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands share: options, declared once, and the answer that each command gives to the edge."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+TEXT = "text"
+JSON = "json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has to say; ``cli/main.py`` prints it as the one document on stdout.
+
+    Attributes:
+        exit_code: the process's exit code.
+        document: JSON data, for a pipe.
+        text: the same for people; called with whether colours are wanted.
+        output: ``text``, ``json``, or ``None`` for text on a terminal and JSON in a pipe.
+    """
+
+    exit_code: int
+    document: Any
+    text: Callable[[bool], str]
+    output: str | None
+
+
+class Value(click.ParamType):  # type: ignore[type-arg]  # no generic class in the oldest click allowed
+    """A value of one of Ansible's types.
+
+    Args:
+        kind: Ansible's type name.
+        choices: the values allowed; none means any.
+        above: the number must be greater than this.
+    """
+
+    def __init__(self, kind: str, choices: Sequence[Any] = (), *, above: float | None = None) -> None:
+        self.name = kind
+        self._choices = tuple(choices)
+        self._above = above
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value in its type, or fail with a usage error."""
+        if value == "" and param is not None and param.multiple:
+            return value  # given alone, it stands for the empty list
+        try:
+            converted = _CONVERT.get(self.name, str)(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is not {error}", param, ctx)
+        if self._choices and converted not in self._choices:
+            self.fail(f"{value!r} is not one of {', '.join(repr(choice) for choice in self._choices)}", param, ctx)
+        if self._above is not None and not converted > self._above:
+            self.fail(f"{value!r} is not above {self._above:g}", param, ctx)
+        return converted
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+    if not math.isfinite(number):  # JSON has neither NaN nor infinities
+        raise ValueError("a finite number")
+    return number
+
+
+def _boolean(text: str) -> bool:
+    known = {**dict.fromkeys(("yes", "true", "on", "1"), True), **dict.fromkeys(("no", "false", "off", "0"), False)}
+    if text.lower() not in known:
+        raise ValueError("yes or no")
+    return known[text.lower()]
+
+
+def _dictionary(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            data = json.loads(text, parse_constant=_number)
+        except ValueError:
+            raise ValueError("a JSON object") from None
+        return dict(data)
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ValueError("KEY=VALUE or a JSON object")
+    return {key: value}
+
+
+def _path(text: str) -> str:
+    return str(Path(text).expanduser().absolute())
+
+
+_CONVERT: dict[str, Callable[[str], Any]] = {
+    "int": _integer,
+    "float": _number,
+    "bool": _boolean,
+    "dict": _dictionary,
+    "path": _path,
+}
+
+
+def output_option(command: Command) -> Command:
+    """``--output``: text on a terminal, JSON in a pipe, unless said."""
+    return click.option(
+        "--output",
+        type=click.Choice([TEXT, JSON]),
+        help="Format of stdout. [default: text on a terminal, json in a pipe]",
+    )(command)
+
+
+def verbose_option(command: Command) -> Command:
+    """``-v``."""
+    return click.option("-v", "--verbose", count=True, help="Say more on stderr.")(command)
+
+
+def output_in(arguments: Sequence[str]) -> str | None:
+    """Return what ``--output`` says in *arguments*, also where the rest of them cannot be parsed."""
+    said = None
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument.startswith("--output="):
+            said = argument.partition("=")[2]
+        elif argument == "--output":
+            said = arguments[position + 1] if position + 1 < len(arguments) else None
+    return said if said in (TEXT, JSON) else None
+
+
+def wants_json(output: str | None) -> bool:
+    """Return whether stdout carries JSON."""
+    return output == JSON or (output is None and not _terminal(sys.stdout))
+
+
+def wants_colour(stream: Any, no_colour: bool) -> bool:
+    """Return whether *stream* shows colours: a terminal, and NO_COLOR (https://no-color.org) is not set."""
+    return _terminal(stream) and not no_colour
+
+
+def to_json(document: Any) -> str:
+    """Return *document* as JSON in ASCII: what a terminal would obey (C1 controls, bidi overrides) is escaped."""
+    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def _terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # closed
+        return False

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fault is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from incident_runbooks.lab.lab import Lab
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks in production and that the lab can break, too.
+
+    Attributes:
+        name: for ``runbook lab break``.
+        what: what it does to the lab, in one line.
+        cause: the cause that a diagnosis is expected to name.
+        inject: does it and returns when it is seen to be in effect; whatever it starts, ``heal`` stops.
+    """
+
+    name: str
+    what: str
+    cause: str
+    inject: Callable[[Lab], None]

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab: up, break, heal, status, down. Each command may be another process; lab.json is what they share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from incident_runbooks.errors import RunbookError, UsageError
+from incident_runbooks.lab import binaries, clients, postgres, processes
+from incident_runbooks.lab.clients import PoolSpec
+from incident_runbooks.lab.directory import VARIABLE, LabDirectory
+from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.server import Server
+from incident_runbooks.lab.state import FILE, POSTGRES, State
+
+MARK = "RUNBOOK_LAB_ID"
+_EFFECT_S = 15.0
+_POLL_S = 0.05
+_ROUNDS = 3
+
+
+class Lab:
+    """The lab in one directory.
+
+    Args:
+        directory: need not exist yet.
+        progress: told what is going on, a line at a time.
+    """
+
+    def __init__(self, directory: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+        self.directory = LabDirectory(directory)
+        self._progress = progress
+        self._state = State()
+
+    @property
+    def server(self) -> Server:
+        """The lab's PostgreSQL.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self._state.server is None:
+            self._state = self._load()
+        if self._state.server is None:
+            raise UsageError(
+                f"Looking for PostgreSQL in the lab {self.directory.path}: it has none", hint="runbook lab up"
+            )
+        return self._state.server
+
+    def up(self, wanted: str | None = None) -> bool:
+        """Start the lab; what a crashed one left is cleaned up before.
+
+        Args:
+            wanted: which PostgreSQL, see :func:`binaries.find`.
+
+        Returns:
+            False if it was up already.
+
+        Raises:
+            RunbookError: it does not start; then nothing of it stays.
+        """
+        chosen = binaries.find(wanted)
+        self.directory.make()
+        with self.directory.locked():
+            self._state = self._load()
+            if self._is_up():
+                return False
+            if (self.directory.path / FILE).exists():
+                self._progress("cleaning up what an earlier lab left")
+            self._stop_everything()
+            self.directory.empty()
+            try:
+                self._start(chosen)
+            except BaseException:
+                self._tear_down()
+                raise
+        return True
+
+    def break_(self, name: str) -> bool:
+        """Inject a fault; returns when it is in effect.
+
+        Args:
+            name: a key of :data:`FAULTS`.
+
+        Returns:
+            False if it was in effect already.
+
+        Raises:
+            UsageError: there is no such fault, no lab, or another fault is in the way.
+            RunbookError: it does not come into effect; then nothing of it stays.
+        """
+        if name not in FAULTS:
+            raise UsageError(f"Breaking the lab with {name}: no such fault", hint=f"faults: {', '.join(FAULTS)}")
+        with self._opened():
+            if name in self._state.fault_names():
+                return False
+            if other := self._state.fault_names():
+                raise UsageError(
+                    f"Breaking the lab with {name}: {', '.join(other)} is in effect", hint="first: runbook lab heal"
+                )
+            self._require_postgres(name)
+            self._progress(f"injecting {name}: {FAULTS[name].what}")
+            self._state.faults.append({"name": name, "since": _now()})
+            self._save()
+            try:
+                FAULTS[name].inject(self)
+            except BaseException:
+                with processes.uninterrupted(), suppress(RunbookError):  # the first error is the one to report
+                    self._heal()
+                raise
+        return True
+
+    def heal(self) -> list[str]:
+        """Undo every fault, and restart what crashed; returns what was undone.
+
+        Raises:
+            UsageError: there is no lab.
+            RunbookError: the lab does not get well.
+        """
+        with self._opened():
+            return self._heal()
+
+    def down(self) -> bool:
+        """Stop every process of the lab and remove its directory; False if there was none."""
+        if not self.directory.exists():
+            return False
+        with self.directory.locked():
+            self._state = self._load()
+            self._tear_down()
+        return True
+
+    def read(self) -> State:
+        """Return the lab's state as the last command left it."""
+        return self._load()
+
+    # What faults are made of
+
+    def start_client(self, spec: PoolSpec) -> None:
+        """Start a process with a leaking pool."""
+        record = clients.start_pool(
+            spec,
+            self.server,
+            directory=self.directory.path,
+            marker=self.directory.marker,
+            mark=self._mark(),
+        )
+        self._add(record)
+
+    def stop_postgres(self) -> None:
+        """Stop PostgreSQL; its data stays."""
+        record = self._state.record(POSTGRES)
+        postgres.stop_server(self.server, record)
+        self._state.processes = [each for each in self._state.processes if each.name != POSTGRES]
+        self._save()
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until *condition* holds.
+
+        Raises:
+            RunbookError: it does not, within a quarter of a minute.
+        """
+        import psycopg  # noqa: PLC0415 - the command's help must not wait for it
+
+        deadline = time.monotonic() + _EFFECT_S
+        cause = "it did not come about"
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    return
+            except psycopg.Error as error:
+                cause = " ".join(str(error).split())
+            time.sleep(_POLL_S)
+        raise RunbookError(
+            f"Waiting until {what} in the lab {self.directory.path}: {cause} within {_EFFECT_S:g} s",
+            hint="see clients.log and postgres.log there",
+        )
+
+    # How it works
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        self.directory.require()
+        with self.directory.locked():
+            self._state = self._load()
+            _ = self.server
+            yield
+
+    def _start(self, chosen: binaries.Binaries) -> None:
+        from incident_runbooks.lab import seed  # noqa: PLC0415 - with psycopg, see wait_until()
+
+        began = time.monotonic()
+        self._progress(f"making PostgreSQL {chosen.version} ({chosen.source}: {chosen.folder})")
+        self._state = State(server=postgres.lay_out(chosen, self.directory.path))
+        self._save()  # before there is anything to forget
+        postgres.initialise(self.server, mark=self._mark())
+        self._start_postgres()
+        seed.seed(self.server)
+        self._progress(f"the lab is up after {time.monotonic() - began:.1f} s in {self.directory.path}")
+
+    def _start_postgres(self) -> None:
+        server, _ = postgres.start(self.server, mark=self._mark(), on_spawn=self._add)
+        self._state.server = server
+        self._save()
+        self._progress(f"PostgreSQL listens on {server.host}:{server.port}")
+
+    def _heal(self) -> list[str]:
+        undone = self._state.fault_names()
+        if self._alive(POSTGRES) is None and "postgres-down" not in undone:
+            undone.append("PostgreSQL was not running")
+        self._stop_clients()
+        self.wait_until(self._well, "the ops role gets in and no leaked session is left")
+        self._state.faults = []
+        self._save()
+        return undone
+
+    def _well(self) -> bool:
+        """Do what is missing until nothing is."""
+        if self._alive(POSTGRES) is None:
+            self.stop_postgres()  # what a killed server left
+            self._start_postgres()
+        server = self.server
+        # Sessions outlive the clients that were killed, such as one that waits for a lock
+        with server.connect(server.superuser) as connection:
+            left = connection.execute(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                " WHERE application_name = ANY(%s) AND backend_type = 'client backend'",
+                [list(clients.APPLICATIONS)],
+            ).fetchall()
+        return not left and server.refusal(server.ops) is None
+
+    def _stop_clients(self) -> None:
+        records = [record for record in self._state.processes if record.name.startswith(clients.PREFIX)]
+        processes.stop([process for record in records if (process := record.find())])
+        self._state.processes = [record for record in self._state.processes if record not in records]
+        self._save()
+
+    def _stop_everything(self) -> None:
+        """Stop what is recorded, and what carries the lab's mark: a killed command may not have recorded it."""
+        recorded = [process for record in self._state.processes if (process := record.find())]
+        server, record = self._state.server, self._state.record(POSTGRES)
+        known = record.find() if record else None
+        processes.stop([process for process in recorded if process != known])
+        if server is not None:
+            postgres.stop_server(server, record)
+        for _ in range(_ROUNDS):  # what is found may have started another one meanwhile
+            if left := processes.marked(MARK, self.directory.id or "-"):
+                processes.stop(left)
+        if server is not None:
+            postgres.remove(server)
+        self._state = State()
+
+    def _tear_down(self) -> None:
+        with processes.uninterrupted():
+            self._stop_everything()
+            self.directory.remove()
+
+    def _is_up(self) -> bool:
+        if self._state.server is None:
+            return False
+        return self._alive(POSTGRES) is not None or "postgres-down" in self._state.fault_names()
+
+    def _alive(self, name: str) -> ProcessRecord | None:
+        record = self._state.record(name)
+        return record if record and record.find() else None
+
+    def _require_postgres(self, fault: str) -> None:
+        if self._alive(POSTGRES) is None:
+            raise UsageError(
+                f"Breaking the lab with {fault}: its PostgreSQL does not run", hint="first: runbook lab heal"
+            )
+
+    def _add(self, record: ProcessRecord) -> None:
+        self._state.processes.append(record)
+        self._save()
+
+    def _mark(self) -> dict[str, str]:
+        return {VARIABLE: str(self.directory.path), MARK: str(self.directory.id)}
+
+    def _load(self) -> State:
+        return State.from_plain(self.directory.read(FILE))
+
+    def _save(self) -> None:
+        self.directory.write(FILE, self._state.to_plain())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- BrandConnect in small: the tables that its runbooks ask about. No real names, no real addresses.
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email text NOT NULL UNIQUE,
+    role text NOT NULL CHECK (role IN ('brand', 'creator', 'admin')),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE campaigns (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    brand_id bigint NOT NULL REFERENCES users (id),
+    title text NOT NULL,
+    status text NOT NULL CHECK (status IN ('draft', 'active', 'paused', 'completed')),
+    budget_cents bigint NOT NULL CHECK (budget_cents >= 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE payments (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id bigint NOT NULL REFERENCES campaigns (id),
+    amount_cents bigint NOT NULL CHECK (amount_cents > 0),
+    currency char(3) NOT NULL DEFAULT 'GBP',
+    status text NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')),
+    stripe_payment_intent_id text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE audit_logs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    actor_id bigint,
+    action text NOT NULL,
+    resource_type text NOT NULL,
+    resource_id text,
+    ip_address inet,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX idx_audit_logs_created_at ON audit_logs (created_at DESC);
+CREATE INDEX idx_audit_logs_actor_id ON audit_logs (actor_id, created_at DESC);
+
+INSERT INTO users (email, role, created_at)
+SELECT
+    format('user%s@example.com', n),
+    (ARRAY['brand', 'creator', 'creator', 'creator'])[1 + n % 4],
+    now() - make_interval(days => n)
+FROM generate_series(1, 60) AS n;
+
+INSERT INTO campaigns (brand_id, title, status, budget_cents, created_at)
+SELECT
+    4 * (1 + n % 15),
+    format('Campaign %s', n),
+    (ARRAY['active', 'active', 'draft', 'paused', 'completed'])[1 + n % 5],
+    100000 * (1 + n % 9),
+    now() - make_interval(days => n)
+FROM generate_series(1, 40) AS n;
+
+INSERT INTO payments (campaign_id, amount_cents, status, stripe_payment_intent_id, created_at)
+SELECT
+    1 + n % 40,
+    2500 * (1 + n % 20),
+    (ARRAY['succeeded', 'succeeded', 'succeeded', 'pending', 'failed'])[1 + n % 5],
+    format('pi_lab_%s', lpad(n::text, 8, '0')),
+    now() - make_interval(mins => 10 * n)
+FROM generate_series(1, 200) AS n;
+
+-- Addresses from the ranges for documentation (RFC 5737); some rows have none, as the application's have
+INSERT INTO audit_logs (actor_id, action, resource_type, resource_id, ip_address, created_at)
+SELECT
+    1 + n % 60,
+    (ARRAY['payment.created', 'campaign.read', 'user.login', 'campaign.updated', 'payment.read', 'creator.read',
+        'payout.requested', 'campaign.select'])[1 + n % 8],
+    (ARRAY['payment', 'campaign', 'user', 'campaign', 'payment', 'creator', 'payout', 'campaign'])[1 + n % 8],
+    (1 + n % 40)::text,
+    CASE WHEN n % 50 = 0 THEN NULL ELSE ('192.0.2.' || 1 + n % 200)::inet END,
+    now() - make_interval(secs => 40 * n)
+FROM generate_series(1, 2000) AS n;

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one lab command leaves for the next: ``lab.json``, readable by its owner only as it holds passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.server import Server
+
+FILE = "lab.json"
+POSTGRES = "postgres"
+
+
+@dataclass
+class State:
+    """The lab's parts.
+
+    Attributes:
+        server: its PostgreSQL; ``None`` while it is being made.
+        processes: every process that was started and not yet stopped.
+        faults: what was broken and not yet healed: ``name``, ``since`` (RFC 3339).
+    """
+
+    server: Server | None = None
+    processes: list[ProcessRecord] = field(default_factory=list)
+    faults: list[dict[str, str]] = field(default_factory=list)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as lab.json holds it."""
+        return {
+            "version": 1,
+            POSTGRES: self.server.to_plain() if self.server else None,
+            "processes": [record.to_plain() for record in self.processes],
+            "faults": self.faults,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> State:
+        """Return what :meth:`to_plain` wrote; whatever is damaged counts as missing."""
+        if not isinstance(plain, Mapping):
+            return cls()
+        try:
+            server = Server.from_plain(plain[POSTGRES]) if plain.get(POSTGRES) else None
+            processes = [ProcessRecord(**record) for record in plain["processes"]]
+            return cls(server=server, processes=processes, faults=list(plain["faults"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return cls()
+
+    def record(self, name: str) -> ProcessRecord | None:
+        """Return the latest process of that name."""
+        return next((record for record in reversed(self.processes) if record.name == name), None)
+
+    def fault_names(self) -> list[str]:
+        """Return the names of the faults in effect."""
+        return [fault["name"] for fault in self.faults]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is up and what is broken, looked up now and not remembered. Without any password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incident_runbooks.lab import binaries
+from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.lab import Lab
+from incident_runbooks.lab.server import Server
+from incident_runbooks.lab.state import POSTGRES, State
+
+UP = "up"
+DOWN = "down"
+DAMAGED = "damaged"
+
+
+def describe(lab: Lab) -> dict[str, Any]:
+    """Return the lab's status as plain data.
+
+    ``state`` is ``down`` where there is no lab, ``damaged`` where a process has died that no fault stopped,
+    else ``up``. While it is down, ``postgres.available`` lists what could serve, best first.
+    """
+    state = lab.read()
+    if not lab.directory.exists() or state.server is None:
+        available = [
+            {"major": each.major, "version": each.version, "source": each.source, "folder": str(each.folder)}
+            for each in binaries.available()
+        ]
+        found = DAMAGED if lab.directory.exists() else DOWN
+        return _document(lab, found, {"state": "absent", "available": available}, state)
+    record = state.record(POSTGRES)
+    alive = record is not None and record.find() is not None
+    stopped = "postgres-down" in state.fault_names()
+    server = _server(state.server)
+    server |= {
+        "state": "running" if alive else ("stopped" if stopped else "dead"),
+        "pid": record.pid if record else None,
+    }
+    server["ops_login"] = state.server.refusal(state.server.ops) or "ok"
+    lost = [each for each in state.processes if each.find() is None]
+    return _document(lab, DAMAGED if lost or not (alive or stopped) else UP, server, state)
+
+
+def _server(server: Server) -> dict[str, Any]:
+    plain = server.to_plain()
+    logins = {name: plain[name]["user"] for name in ("superuser", "ops", "app")}
+    return {name: value for name, value in plain.items() if name not in logins} | {"roles": logins}
+
+
+def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dict[str, Any]:
+    return {
+        "directory": str(lab.directory.path),
+        "state": found,
+        "postgres": server,
+        "processes": [
+            {"name": each.name, "pid": each.pid, "alive": each.find() is not None} for each in state.processes
+        ],
+        "faults": [
+            {**fault, "what": FAULTS[fault["name"]].what, "expected_cause": FAULTS[fault["name"]].cause}
+            for fault in state.faults
+            if fault["name"] in FAULTS
+        ],
+    }

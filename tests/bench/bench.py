@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure what an engineer waits for, all in one run.
+
+Machines differ and are noisy, so compare the figures with each other.
+
+Prints the median of five of: an empty play, what one more check costs in process and as an ordinary module, the whole
+diagnosis of pool exhaustion in the lab with Ansible alone and with the command, ``--help`` and ``list``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+RUNS = 5
+CHECKS = 10
+AIM_CHECK_S = 0.040
+AIM_HELP_S = 0.20
+AIM_LIST_S = 0.25
+
+
+def once(command: list[str], environment: dict[str, str], expected: tuple[int, ...] = (0,)) -> float:
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    took = time.perf_counter() - started
+    if done.returncode not in expected:
+        sys.exit(f"bench: {' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return took
+
+
+def median_of(measure: Callable[[], float]) -> float:
+    measure()  # warm-up: bytecode and the page cache
+    return statistics.median(measure() for _ in range(RUNS))
+
+
+def play(directory: Path, name: str, task: dict[str, Any] | None, count: int, connection: str) -> list[str]:
+    """The command that runs *count* times the same task on one host."""
+    tasks = [{"name": f"{name} {number}", **task} for number in range(count)] if task else []
+    path = directory / f"{name}.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "postgres", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    extra = json.dumps({"ansible_connection": connection})
+    return [str(BIN / "ansible-playbook"), "-i", str(ROOT / "inventory/lab"), "-e", extra, str(path)]
+
+
+def activity() -> dict[str, Any]:
+    names = {"login_host": "host", "login_port": "port", "login_user": "user", "login_password": "password"}
+    options = {option: f"{{{{ postgres_{variable} }}}}" for option, variable in names.items()}
+    return {"brandconnect.incidents.pg_activity": {**options, "login_db": "{{ postgres_database }}"}}
+
+
+def per_check(directory: Path, floor: float, name: str, task: dict[str, Any], connection: str, count: int) -> float:
+    command = play(directory, name, task, count, connection)
+    return (median_of(lambda: once(command, ENVIRONMENT)) - floor) / count
+
+
+def row(label: str, seconds: float, aim: float | None = None, against: float | None = None) -> None:
+    parts = [f"{label:<48}{seconds * 1000:>9.0f} ms"]
+    if against:
+        parts.append(f"{seconds / against:>6.2f} of an empty play")
+    if aim:
+        parts.append(f"aim {aim * 1000:.0f} ms: {'met' if seconds <= aim else 'MISSED'}")
+    print("   ".join(parts), flush=True)
+
+
+def measure(directory: Path) -> None:
+    floor = median_of(lambda: once(play(directory, "empty", None, 0, "local"), ENVIRONMENT))
+    row("empty play", floor)
+    here = per_check(directory, floor, "in_process", activity(), "local", CHECKS)
+    row("one check more, pg_activity in process", here, AIM_CHECK_S, floor)
+    shipped = per_check(directory, floor, "shipped", activity(), "elsewhere", CHECKS // 2)
+    row("one check more, pg_activity as a module", shipped, None, floor)
+    ping = per_check(directory, floor, "stock", {"ansible.builtin.ping": {}}, "local", CHECKS // 2)
+    row("one check more, the stock module ping", ping, None, floor)
+    print(f"{'in process, a check costs':<48}{here / shipped:>9.3f} of the same check as a module")
+    playbook = [str(BIN / "ansible-playbook"), "playbooks/pool_exhaustion.yml", "-i", "inventory/lab"]
+    row("diagnosis, ansible-playbook", median_of(lambda: once(playbook, ENVIRONMENT)), None, floor)
+    command = [str(BIN / "runbook"), "run", "pool-exhaustion", "-i", "inventory/lab", "--output", "json"]
+    row("diagnosis, runbook run", median_of(lambda: once(command, ENVIRONMENT)), None, floor)
+    row("runbook --help", median_of(lambda: once([str(BIN / "runbook"), "--help"], ENVIRONMENT)), AIM_HELP_S)
+    row("runbook list", median_of(lambda: once([str(BIN / "runbook"), "list"], ENVIRONMENT)), AIM_LIST_S)
+
+
+with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
+    workspace = Path(name)
+    ENVIRONMENT = {
+        **os.environ,
+        "RUNBOOK_HOME": str(workspace / "home"),
+        "RUNBOOK_LAB": str(workspace / "lab"),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fixtures/connection_plugins"),
+    }
+    once([str(BIN / "runbook"), "lab", "up"], ENVIRONMENT)
+    try:
+        measure(workspace)
+    finally:
+        once([str(BIN / "runbook"), "lab", "down"], ENVIRONMENT)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers for the tests.
+
+``pg`` runs a test against every PostgreSQL that the machine has: the one on PATH or of the distribution, and
+the one of the extra ``lab``. In CI a missing one is a failure, elsewhere a skip that names the package.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from incident_runbooks.lab import binaries as lab_binaries
+from incident_runbooks.lab import postgres, seed
+from incident_runbooks.lab.binaries import Binaries
+from incident_runbooks.lab.lab import Lab
+from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.server import Login, Server
+
+# What PostgreSQL calls the process of a client's session: "postgres: user database 127.0.0.1(40312) idle"
+_SESSION = re.compile(r"^postgres: .*\(\d+\) ")
+
+
+def _installations() -> list[Any]:
+    found = lab_binaries.available()
+    system = next((each for each in found if each.source != "wheel"), None)
+    wheel = next((each for each in found if each.source == "wheel"), None)
+    params = [pytest.param("the Debian package postgresql", id="pg-system")] if system is None else []
+    params += [pytest.param("the extra incident-runbooks[lab]", id="pg-wheel")] if wheel is None else []
+    majors = {each.major: each for each in (wheel, system) if each is not None}
+    return [*(pytest.param(majors[major], id=f"pg{major}") for major in sorted(majors)), *params]
+
+
+class Postgres:
+    """A running PostgreSQL, for one test.
+
+    Attributes:
+        server: what the lab knows of it.
+        record: its first process.
+    """
+
+    def __init__(self, server: Server, record: ProcessRecord) -> None:
+        self.server = server
+        self.record = record
+        self.host, self.port, self.database = server.host, server.port, server.database
+        self.major, self.log_path = server.major, server.log
+        self.superuser, self.superuser_password = server.superuser.user, server.superuser.password
+        self.ops_user, self.ops_password = server.ops.user, server.ops.password
+        self.app_user, self.app_password = server.app.user, server.app.password
+        self._opened: list[psycopg.Connection[Any]] = []
+
+    def connect(self, user: str | None = None, **options: Any) -> psycopg.Connection[Any]:
+        """Return a connection in autocommit mode, closed after the test.
+
+        Args:
+            user: one of the three roles, the superuser unless said; any other needs ``password``.
+            options: psycopg's connection parameters.
+        """
+        logins = {login.user: login for login in (self.server.superuser, self.server.ops, self.server.app)}
+        login = logins.get(user or self.superuser) or Login(str(user), options.pop("password"))
+        connection = self.server.connect(login, **options)
+        self._opened.append(connection)
+        return connection
+
+    def login(self) -> dict[str, Any]:
+        """Return the module options for the ops role, with the reserved login."""
+        return {
+            "login_host": self.host,
+            "login_port": self.port,
+            "login_user": self.ops_user,
+            "login_password": self.ops_password,
+            "login_db": self.database,
+            "reserved_user": self.superuser,
+            "reserved_password": self.superuser_password,
+        }
+
+    def sessions(self) -> list[psutil.Process]:
+        """Return the server's processes that serve a client; needs no connection, so a full server can be asked."""
+        found = []
+        for child in psutil.Process(self.record.pid).children():
+            try:
+                if _SESSION.match(" ".join(child.cmdline())):
+                    found.append(child)
+            except psutil.Error:
+                continue
+        return found
+
+    def end_sessions(self) -> None:
+        """End every client session, and wait until its slot is free."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        sessions = self.sessions()
+        for session in sessions:
+            try:
+                session.terminate()  # what pg_terminate_backend() does
+            except psutil.NoSuchProcess:
+                continue
+        _, alive = psutil.wait_procs(sessions, timeout=10)
+        assert not alive, f"sessions do not end: {alive}"
+
+
+class _Servers:
+    """Starts a server when a test first needs it, and stops all of them at the end."""
+
+    def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self._tmp_path_factory = tmp_path_factory
+        self._running: dict[Path, Postgres] = {}
+
+    def get(self, binaries: Binaries) -> Postgres:
+        if binaries.folder not in self._running:
+            directory = self._tmp_path_factory.mktemp(f"pg{binaries.major}")
+            server = postgres.lay_out(binaries, directory)
+            postgres.initialise(server)
+            server, record = postgres.start(server)
+            self._running[binaries.folder] = Postgres(server, record)
+            seed.seed(server)
+        return self._running[binaries.folder]
+
+    def stop(self) -> None:
+        for running in self._running.values():
+            postgres.stop_server(running.server, running.record)
+            postgres.remove(running.server)
+
+
+@pytest.fixture(scope="session")
+def _postgres_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Servers]:
+    servers = _Servers(tmp_path_factory)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(params=_installations())
+def pg(request: pytest.FixtureRequest, _postgres_servers: _Servers) -> Iterator[Postgres]:
+    """A PostgreSQL seeded as BrandConnect, without any client session."""
+    if isinstance(request.param, str):
+        absent(f"no PostgreSQL here; install {request.param}")
+    running = _postgres_servers.get(request.param)
+    running.end_sessions()
+    yield running
+    running.end_sessions()
+
+
+@pytest.fixture(scope="session")
+def _session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if not lab_binaries.available():
+        absent("no PostgreSQL here; install the extra incident-runbooks[lab], or the Debian package postgresql")
+    running = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture
+def lab(_session_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A running lab without faults; RUNBOOK_LAB names its directory. The test may break it."""
+    monkeypatch.setenv("RUNBOOK_LAB", str(_session_lab.directory.path))
+    _session_lab.heal()
+    yield _session_lab
+    _session_lab.heal()
+
+
+@pytest.fixture
+def runbook_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty RUNBOOK_HOME of the test's own, in the environment."""
+    home = tmp_path / "runbook-home"
+    monkeypatch.setenv("RUNBOOK_HOME", str(home))
+    return home
+
+
+def absent(what: str) -> None:
+    """Skip the test for want of a part of the machine; in CI nothing may be absent."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)

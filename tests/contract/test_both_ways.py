@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module says the same in process and as an ordinary module: results, errors, censoring, check mode."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = "ansible_collections.brandconnect.incidents.plugins"
+CANARY = "c4nary/pass word"
+# what differs from run to run, whichever way: durations, instants, ages, process ids
+VOLATILE = re.compile(r"(^|_)(s|at|start|change|pid|exception)$")
+AGE = re.compile(r"\b[\d.]+ s\b")
+
+Case = tuple[str, dict[str, Any], bool]
+
+
+def cases(login: dict[str, Any]) -> dict[str, Case]:
+    """Each in-process module in a good and in several bad ways: module, arguments, check mode."""
+    wrong = {**login, "login_password": CANARY, "reserved_user": None, "reserved_password": None}
+    broken = {"login_dsn": f"postgresql://ops:{CANARY}@[nonsense"}
+    return {
+        "activity": ("pg_activity", login, False),
+        "activity in check mode": ("pg_activity", login, True),
+        "activity with a refused password": ("pg_activity", wrong, False),
+        "activity with a malformed connection string": ("pg_activity", broken, False),
+        "activity with a wrong type": ("pg_activity", {**wrong, "max_rows": "many"}, False),
+        "activity with its secret in a wrong place": (
+            "pg_activity",
+            {"login_dsn": "postgresql://ops:c4nary%2Fpass%20word@localhost", "login_port": CANARY},
+            False,
+        ),
+        "activity with an unknown option": ("pg_activity", {**wrong, "colour": CANARY}, False),
+        "terminate in check mode": ("pg_terminate_idle", {**login, "min_idle_s": 1, "force_reason": "test"}, True),
+        "terminate refused by its guard": ("pg_terminate_idle", login, False),
+        "terminate with a refused password": ("pg_terminate_idle", wrong, False),
+        "terminate with a malformed connection string": ("pg_terminate_idle", broken, False),
+        "terminate with an unknown state": ("pg_terminate_idle", {**wrong, "states": ["asleep"]}, False),
+        "terminate above the cap": ("pg_terminate_idle", {**login, "max_terminate": 1000}, False),
+    }
+
+
+def in_process_modules() -> set[str]:
+    names = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
+    return {name for name in names if hasattr(importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule, "spec")}
+
+
+def without_noise(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_noise(item) for key, item in sorted(value.items()) if not VOLATILE.search(key)}
+    if isinstance(value, list):
+        return sorted((without_noise(item) for item in value), key=lambda item: json.dumps(item, default=str))
+    return AGE.sub("N s", value) if isinstance(value, str) else value
+
+
+class Ways:
+    """Runs the cases on three hosts and keeps what each said.
+
+    ``here`` is local but names an interpreter that does not exist: only a module in process can answer.
+    ``elsewhere`` is not local by name. ``nowhere`` is not local either and has no interpreter: whatever it
+    answers was not an ordinary module.
+    """
+
+    def __init__(self, directory: Path, wanted: dict[str, Case]) -> None:
+        hosts = {
+            "here": {"ansible_connection": "local", "ansible_python_interpreter": "/nonexistent/python"},
+            "elsewhere": {"ansible_connection": "elsewhere", "ansible_python_interpreter": sys.executable},
+            "nowhere": {"ansible_connection": "elsewhere", "ansible_python_interpreter": "/nonexistent/python"},
+        }
+        tasks = [
+            {
+                "name": title,
+                f"brandconnect.incidents.{module}": {k: v for k, v in arguments.items() if v is not None},
+                "check_mode": check,
+                "ignore_errors": True,
+            }
+            for title, (module, arguments, check) in wanted.items()
+        ]
+        play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
+        (directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
+        (directory / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.yml", "play.yml"],
+            env=self._environment(),
+            cwd=directory,
+            text=True,
+            capture_output=True,
+            timeout=180,
+            check=False,
+        )
+        self.output = done.stdout + done.stderr
+        entries = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        self.said = {(entry["task"], entry["host"]): entry for entry in entries}
+        assert len(self.said) == 3 * len(wanted), self.output
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ANSIBLE_"))}
+        return {
+            **kept,
+            "ANSIBLE_CONFIG": str(ROOT / "tests/fixtures/empty.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fixtures/connection_plugins"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fixtures/callback_plugins"),
+            "ANSIBLE_STDOUT_CALLBACK": "results",
+            "ANSIBLE_FORKS": "1",  # one after the other, or each would count the other's session
+        }
+
+
+@pytest.fixture
+def ways(pg: Any, tmp_path: Path) -> Ways:
+    for _ in range(3):
+        pg.connect(user=pg.app_user, application_name="backend").execute("SELECT 1")
+    time.sleep(1.1)  # idle for longer than min_idle_s
+    return Ways(tmp_path, cases(pg.login()))
+
+
+def test_every_in_process_module_is_compared() -> None:
+    assert {module for module, _, _ in cases({}).values()} == in_process_modules()
+
+
+def test_both_ways_say_the_same(ways: Ways, pg: Any) -> None:
+    titles = cases(pg.login())
+    for title in titles:
+        here, elsewhere = ways.said[title, "here"], ways.said[title, "elsewhere"]
+        assert without_noise(here["result"]) == without_noise(elsewhere["result"]), title
+        assert here["failed"] == elsewhere["failed"], title
+        nowhere = ways.said[title, "nowhere"]
+        assert nowhere["failed"], f"{title}: no ordinary module ran although the connection is not local"
+    assert CANARY not in ways.output
+    assert pg.ops_password not in ways.output
+    assert "Traceback" not in ways.output
+    failed = {title for title in titles if ways.said[title, "here"]["failed"]}
+    assert {title for title in titles if "unknown" in title or "wrong type" in title or "cap" in title} <= failed
+    assert not failed & {"activity", "activity in check mode", "activity with a refused password"}
+    preview = ways.said["terminate in check mode", "elsewhere"]["result"]
+    assert [item["result"] for item in preview["results"]] == ["would_terminate", "would_terminate"]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of the collection agree with each other: documentation, specs, defaults, headers, files."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from incident_runbooks import schemas
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = "ansible_collections.brandconnect.incidents.plugins"
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+INCIDENTS = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/runbook.yml"))
+IN_SPEC_ONLY = {"fallback", "no_log", "options"}
+IN_DOCS_ONLY = {"description", "suboptions", "version_added"}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def documented_options(name: str) -> dict[str, Any]:
+    """Options of a module's documentation, with those of the fragments it extends."""
+    documentation = yaml.safe_load(importlib.import_module(f"{PLUGINS}.modules.{name}").DOCUMENTATION)
+    options: dict[str, Any] = {}
+    for reference in documentation.get("extends_documentation_fragment", []):
+        file, _, section = reference.removeprefix("brandconnect.incidents.").partition(".")
+        fragment = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+        options |= yaml.safe_load(getattr(fragment, (section or "DOCUMENTATION").upper())).get("options", {})
+    return options | documentation.get("options", {})
+
+
+def argument_spec(name: str) -> dict[str, Any]:
+    action = importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule
+    spec: dict[str, Any] = action.spec.argument_spec if hasattr(action, "spec") else action.argument_spec
+    return spec
+
+
+def comparable(options: dict[str, Any], leave_out: set[str]) -> dict[str, Any]:
+    defaults = {"required": False, "type": "str", "default": None}
+    said: dict[str, Any] = {}
+    for name, option in options.items():
+        facts = {key: value for key, value in option.items() if key not in leave_out | IN_SPEC_ONLY | IN_DOCS_ONLY}
+        nested = option.get("suboptions", option.get("options"))
+        said[name] = defaults | facts | ({"options": comparable(nested, leave_out)} if nested else {})
+        if said[name]["type"] == "raw":  # arguments that the action templates itself
+            said[name] = {}
+    return said
+
+
+def test_there_is_something_to_test() -> None:
+    assert {"finding", "pg_activity", "pg_terminate_idle"} <= set(MODULES)
+    assert "pool_exhaustion" in INCIDENTS
+
+
+def test_every_module_has_its_action_plugin_and_every_action_its_module() -> None:
+    assert sorted(path.stem for path in (ROOT / "plugins/action").glob("*.py")) == MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_equals_the_argument_spec(name: str) -> None:
+    documented = comparable(documented_options(name), set())
+    specified = comparable(argument_spec(name), set())
+    lazy = {option for option, facts in specified.items() if not facts}
+    assert set(documented) == set(specified)
+    for option in set(documented) - lazy:
+        assert documented[option] == specified[option], option
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_secrets_are_marked_as_such(name: str) -> None:
+    for option, facts in argument_spec(name).items():
+        if any(word in option for word in ("password", "dsn", "token", "secret")):
+            assert facts.get("no_log") is True, f"{name}: {option}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_defaults_equal_the_argument_spec(role: str) -> None:
+    specs = load(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    options = specs["main"]["options"]
+    defaults_file = ROOT / f"roles/{role}/defaults/main.yml"
+    defaults = (load(defaults_file) or {}) if defaults_file.exists() else {}
+    assert defaults == {name: option["default"] for name, option in options.items()}
+    assert all(name.startswith(f"{role}_") for name in options)
+
+
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_every_incident_has_its_files(incident: str) -> None:
+    role = ROOT / "roles" / incident
+    header = load(role / "meta/runbook.yml")
+    assert header["type"] == incident.replace("_", "-")
+    playbook = ROOT / f"playbooks/{incident}.yml"
+    assert playbook.exists()
+    for phase in ("diagnose", "verify"):
+        assert (role / f"tasks/{phase}.yml").exists()
+    declared = {remediation["id"] for remediation in header["remediations"]}
+    assert {path.stem for path in (role / "tasks/remediate").glob("*.yml")} == declared
+    assert (role / "README.md").exists()
+
+
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_the_header_is_valid(incident: str) -> None:
+    assert schemas.validate("runbook", load(ROOT / f"roles/{incident}/meta/runbook.yml")) == []
+
+
+def test_versions_agree() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert load(ROOT / "galaxy.yml")["version"] == version
+    assert importlib.import_module("incident_runbooks").__version__ == version
+
+
+def test_the_collection_link_is_relative_and_committed() -> None:
+    link = ROOT / ".collections/ansible_collections/brandconnect/incidents"
+    assert link.is_symlink()
+    assert str(link.readlink()) == "../../.."
+
+
+def test_pins_have_hashes_and_no_download_addresses() -> None:
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text, path.name
+        assert "--hash=sha256:" in text, path.name
+
+
+def test_nothing_under_plugins_or_roles_knows_the_lab_or_the_wrapper() -> None:
+    for folder in ("plugins", "roles", "playbooks"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".yml", ".j2"}:
+                text = path.read_text(encoding="utf-8")
+                assert "incident_runbooks.lab" not in text, path
+                assert "RUNBOOK_LAB" not in text, path
+                assert "import incident_runbooks" not in text, path
+                assert "from incident_runbooks" not in text, path

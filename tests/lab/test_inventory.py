@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's inventory, as Ansible reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from incident_runbooks.lab import inventory
+from incident_runbooks.lab.lab import Lab
+
+ASK = (
+    "msg={{ {'host': postgres_host, 'port': postgres_port, 'database': postgres_database, 'user': postgres_user,"
+    " 'password': postgres_password, 'reserved_user': postgres_reserved_user,"
+    " 'reserved_password': postgres_reserved_password} }}"
+)
+
+
+def ansible(pattern: str, ask: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Ask as `ansible -m debug`, without the configuration of whoever runs the tests."""
+    (cwd / "ansible.cfg").touch()
+    command = [
+        str(Path(sys.executable).parent / "ansible"),
+        pattern,
+        "-i",
+        str(inventory.path()),
+        "-m",
+        "debug",
+        "-a",
+        ask,
+    ]
+    environ = {**os.environ, "ANSIBLE_CONFIG": str(cwd / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environ}
+    return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def answers(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What each host said."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = re.findall(r"^(\w+) \| SUCCESS => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
+    return {host: json.loads(result)["msg"] for host, result in said}
+
+
+def test_it_reads_the_labs_state(lab: Lab, tmp_path: Path) -> None:
+    server = lab.server
+    done = ansible("postgres", ASK, tmp_path, RUNBOOK_LAB=os.path.relpath(lab.directory.path, tmp_path))
+    assert answers(done)["postgres"] == {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "database": "brandconnect",
+        "user": server.ops.user,
+        "password": server.ops.password,
+        "reserved_user": server.superuser.user,
+        "reserved_password": server.superuser.password,
+    }
+
+
+def test_without_a_lab_it_says_how_to_start_one(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = ansible("postgres", "msg={{ postgres_port }}", tmp_path, RUNBOOK_LAB="", XDG_STATE_HOME=str(state))
+    assert done.returncode != 0
+    assert f"no lab is in {state}/incident-runbooks/lab; start one: runbook lab up" in done.stdout
+
+
+def test_a_rehearsal_does_not_wait_for_minutes(tmp_path: Path) -> None:
+    ask = "msg={{ [ansible_connection, pool_exhaustion_min_idle_s, pool_exhaustion_verify_refill_after_s] }}"
+    done = ansible("localhost:postgres", ask, tmp_path)
+    assert answers(done) == {"localhost": ["local", 1, 6], "postgres": ["local", 1, 6]}

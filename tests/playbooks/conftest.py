@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A runbook, its inventory and an application's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from support.runbook import Runbook
+
+
+@pytest.fixture
+def runbook(pg: Any, tmp_path: Path) -> Runbook:
+    return Runbook(pg, tmp_path)
+
+
+@pytest.fixture
+def pool(pg: Any) -> Iterator[Any]:
+    """A function that opens application sessions which then idle."""
+    held: list[psycopg.Connection[Any]] = []
+
+    def fill(count: int, user: str | None = None, application: str = "backend") -> list[psycopg.Connection[Any]]:
+        new = [pg.connect(user=user or pg.app_user, application_name=application) for _ in range(count)]
+        for session in new:
+            session.execute("SELECT 1")
+        held.extend(new)
+        return new
+
+    yield fill
+    for session in held:
+        session.close()

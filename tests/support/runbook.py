@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the real playbook with plain ansible-playbook against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FAST = {
+    "pool_exhaustion_min_idle_s": 1,
+    "pool_exhaustion_verify_after_s": 0,
+    "pool_exhaustion_verify_refill_after_s": 1,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the playbook left behind."""
+
+    rc: int
+    output: str
+    result: dict[str, Any]
+    journal: list[dict[str, Any]]
+    directory: Path
+
+    def finding(self, check: str) -> dict[str, Any]:
+        return next(item for item in self.result["findings"] if item["check"] == check)
+
+
+class Runbook:
+    """The playbook pool_exhaustion, its inventory and its RUNBOOK_HOME."""
+
+    def __init__(self, pg: Any, directory: Path) -> None:
+        self.pg = pg
+        self.home = directory / "home"
+        self.inventory = directory / "inventory.yml"
+        self.host = {
+            "postgres_host": pg.host,
+            "postgres_port": pg.port,
+            "postgres_database": pg.database,
+            "postgres_user": pg.ops_user,
+            "postgres_password": pg.ops_password,
+            "postgres_reserved_user": pg.superuser,
+            "postgres_reserved_password": pg.superuser_password,
+        }
+
+    def command(self, **extra: Any) -> list[str]:
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"all": {"vars": {**local, **FAST}, "hosts": {"postgres": self.host}}}
+        self.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [str(program), "playbooks/pool_exhaustion.yml", "-i", str(self.inventory)]
+        return [*command, "-e", json.dumps(extra)] if extra else command
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "RUNBOOK_"))}
+        return {**kept, "RUNBOOK_HOME": str(self.home), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+
+    def start(self, *options: str, **extra: Any) -> subprocess.Popen[str]:
+        command = [*self.command(**extra), *options]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def run(self, *options: str, **extra: Any) -> Run:
+        before = set(self.incidents())
+        process = self.start(*options, **extra)
+        output, _ = process.communicate(timeout=60)
+        (directory,) = set(self.incidents()) - before or {None}
+        assert directory is not None, f"no incident was recorded:\n{output}"
+        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        return Run(process.returncode, output, result, self.journal(directory), directory)
+
+    def remediate(self, *options: str, **extra: Any) -> Run:
+        return self.run(*options, runbook_mode="remediate", approved=["kill-idle-connections"], **extra)
+
+    def incidents(self) -> list[Path]:
+        folder = self.home / "incidents"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+    @staticmethod
+    def journal(directory: Path) -> list[dict[str, Any]]:
+        text = (directory / "journal.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def is_alive(session: psycopg.Connection[Any]) -> bool:
+    """Ask the session itself whether the server has ended it."""
+    try:
+        session.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def unchanged(pg: Any) -> Iterator[None]:
+    """The block neither ends nor adds a client session, and sends no pg_terminate_backend."""
+    query = "SELECT pid, backend_start FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> %s"
+    log = Path(pg.log_path)
+    with pg.connect(user=pg.superuser) as watcher:
+        pid = watcher.info.backend_pid
+        before = set(watcher.execute(query, [pid]).fetchall())
+        offset = log.stat().st_size
+        yield
+        settled = time.monotonic() + 5
+        while (after := set(watcher.execute(query, [pid]).fetchall())) != before and time.monotonic() < settled:
+            time.sleep(0.05)
+        assert after == before
+    with log.open("rb") as stream:
+        stream.seek(offset)
+        statements = stream.read().decode("utf-8", "replace")
+    assert "pg_stat_activity" in statements, "the statement log does not show the diagnosis: it proves nothing"
+    assert "pg_terminate_backend" not in statements

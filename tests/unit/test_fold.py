@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every journal, whole, cut off or odd, folds into a valid result that claims no more than was recorded."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import JournalWriter
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outcome import OUTCOMES, outcome_of
+from incident_runbooks import schemas
+
+INCIDENT = "pool-exhaustion-20261123T231455Z-3fa1"
+FIRST = "run-20261123T231455Z-0001"
+SECOND = "run-20261123T232500Z-0002"
+Json = dict[str, Any]
+Entry = tuple[str, Json]
+
+
+def started(mode: str = "remediate", *, check_mode: bool = False, run_id: str = FIRST) -> Entry:
+    return "run_started", {
+        "incident": {
+            "id": INCIDENT,
+            "type": "pool-exhaustion",
+            "title": "Pool exhaustion",
+            "severity": "critical",
+            "priority": "P1",
+            "impact": "Complete API failure",
+        },
+        "run": {
+            "id": run_id,
+            "mode": mode,
+            "check_mode": check_mode,
+            "operator": "alice",
+            "inventory": ["inventory/staging"],
+            "versions": {"incident_runbooks": "0.1.0", "ansible_core": "2.19.14", "python": "3.11.7"},
+        },
+        "sla": {"target_s": 900},
+    }
+
+
+def step(number: int, name: str, *, mutates: bool = False) -> Entry:
+    action = "brandconnect.incidents.pg_terminate_idle" if mutates else "brandconnect.incidents.pg_activity"
+    data = {"step": f"0-{number}/postgres", "host": "postgres", "action": action, "name": name, "mutates": mutates}
+    return "step_started", data
+
+
+def step_ended(number: int, name: str, status: str = "ok") -> Entry:
+    data = {key: item for key, item in step(number, name)[1].items() if key != "mutates"}
+    return "step_ended", {**data, "status": status, "changed": False, "duration_s": 0.1, "message": None}
+
+
+def finding(status: str = "down", **more: Any) -> Entry:
+    return "finding", {
+        "check": "connections",
+        "component": "postgres",
+        "status": status,
+        "required": True,
+        "summary": "17 of 17 slots in use",
+        "cause": "server_slots_exhausted",
+        "recommend": ["kill-idle-connections"],
+        "data": {"slots": {"used": 17, "usable": 17}},
+        **more,
+    }
+
+
+def action(status: str = "done", **more: Any) -> Entry:
+    return "action", {
+        "id": "kill-idle-connections",
+        "title": "Terminate idle sessions",
+        "risk": "disruptive",
+        "status": status,
+        "changed": True,
+        "reason": None,
+        "targets": [{"pid": 7}],
+        "before": {"used": 17},
+        "after": {"used": 5},
+        "results": [{"pid": 7, "result": "terminated"}],
+        **more,
+    }
+
+
+def verification(status: str = "resolved") -> Entry:
+    return "verification", {"check": "connections", "status": status, "summary": "5 of 17", "samples": [{"used": 5}]}
+
+
+def error(code: str) -> Entry:
+    return "error", {"code": code, "message": "it did not work", "hint": None, "component": None}
+
+
+PLAN: Entry = (
+    "plan",
+    {
+        "digest": "ab" * 32,
+        "remediations": [
+            {
+                "id": "kill-idle-connections",
+                "title": "Terminate idle sessions",
+                "risk": "disruptive",
+                "status": "recommended",
+                "reason": "postgres/connections: 17 of 17",
+                "approved": True,
+                "targets": [{"pid": 7}],
+                "excluded": [],
+                "preview": {},
+            }
+        ],
+    },
+)
+ENDED: Entry = ("run_ended", {"hosts": {"postgres": dict.fromkeys(("ok", "failures"), 0)}})
+REALISTIC: list[Entry] = [
+    started(),
+    step(1, "Look"),
+    finding(),
+    step_ended(1, "Look"),
+    PLAN,
+    step(2, "Terminate", mutates=True),
+    step_ended(2, "Terminate"),
+    action(),
+    verification(),
+    ("follow_up", {"title": "Find the leak"}),
+    ENDED,
+]
+
+
+class Clock:
+    """Ten seconds from each record to the next."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count(0, 10)
+
+    def __call__(self) -> str:
+        seconds = next(self._seconds)
+        return f"2026-11-23T23:{14 + seconds // 60:02}:{seconds % 60:02}.000000Z"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Callable[..., bytes]:
+    """Write real journal files: each argument is a run's id and its records."""
+    path = tmp_path / "journal.jsonl"
+    clock = Clock()
+
+    def write(*entries: Entry, run_id: str = FIRST) -> bytes:
+        with JournalWriter(path, run_id, now=clock) as writer:
+            for kind, data in entries:
+                writer.append(kind, data)
+        return path.read_bytes()
+
+    return write
+
+
+def valid(result: Json) -> Json:
+    assert schemas.validate("result", result) == []
+    json.dumps(result, allow_nan=False)
+    return result
+
+
+def test_a_whole_run(journal: Any) -> None:
+    result = valid(fold(journal(*REALISTIC)))
+    assert result["outcome"] == "resolved"
+    assert result["incident"] == {**started()[1]["incident"]}
+    run = result["run"]
+    assert (run["id"], run["mode"], run["operator"], run["check_mode"]) == (FIRST, "remediate", "alice", False)
+    assert (run["started_at"], run["ended_at"]) == ("2026-11-23T23:14:00.000000Z", "2026-11-23T23:15:40.000000Z")
+    assert run["duration_s"] == 100
+    assert result["sla"] == {
+        "target_s": 900,
+        "deadline": "2026-11-23T23:29:00.000000Z",
+        "elapsed_s": 100,
+        "breached": False,
+    }
+    assert result["findings"][0]["summary"] == "17 of 17 slots in use"
+    assert result["plan"]["remediations"][0]["targets"] == [{"pid": 7}]
+    assert result["actions"][0]["started_at"] is None
+    assert result["follow_ups"] == [{"title": "Find the leak", "owner": None, "due": None}]
+    assert result["errors"] == []
+    assert [(event["kind"], event["text"]) for event in result["timeline"]] == [
+        ("run_started", "remediate started by alice"),
+        ("finding", "connections down: 17 of 17 slots in use"),
+        ("plan", "recommended: kill-idle-connections"),
+        ("action", "kill-idle-connections done"),
+        ("verification", "connections resolved: 5 of 17"),
+        ("run_ended", "the run ended"),
+    ]
+
+
+def test_every_prefix_of_a_journal_is_a_valid_result(journal: Any) -> None:
+    content = journal(*REALISTIC)
+    seen: set[str] = set()
+    for end in range(len(content) + 1):
+        result = fold(content[:end])
+        whole = end >= len(content) - 1  # the last line is whole without its line end
+        assert result["outcome"] == ("resolved" if whole else "unknown"), end
+        text = json.dumps(result, sort_keys=True)
+        if text not in seen:
+            seen.add(text)
+            valid(result)
+    assert len(seen) == len(REALISTIC) + 1
+
+
+def test_a_run_that_was_cut_off_names_the_step_under_way(journal: Any) -> None:
+    result = valid(fold(journal(*REALISTIC[:2], step(9, "Kill", mutates=True))))
+    assert result["outcome"] == "unknown"
+    assert result["run"]["ended_at"] is None
+    assert result["run"]["duration_s"] == 20
+    first, second = result["errors"]
+    assert (first["code"], first["reason"], first["mutates"], first["component"]) == (
+        "interrupted",
+        "lost",
+        True,
+        "postgres",
+    )
+    assert "'Kill' (brandconnect.incidents.pg_terminate_idle) on postgres" in first["message"]
+    assert "not known" in first["hint"]
+    assert "'Look'" in second["message"]
+    assert second["mutates"] is False
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("timeout", "timeout"), ("sigint", "interrupted"), ("killed", "interrupted")]
+)
+def test_why_a_run_was_cut_off(journal: Any, reason: str, code: str) -> None:
+    interrupted = ("run_interrupted", {"reason": reason, "after_s": 12.5})
+    result = valid(fold(journal(started(), step(1, "Look"), step_ended(1, "Look"), interrupted)))
+    assert result["outcome"] == "unknown"
+    (said,) = result["errors"]
+    assert (said["code"], said["reason"]) == (code, reason)
+    assert "after 12.5 s" in said["message"]
+    assert result["timeline"][-2]["kind"] == "run_interrupted"
+
+
+def test_the_last_run_counts_and_the_incident_began_with_the_first(journal: Any) -> None:
+    journal(*REALISTIC)
+    content = journal(started("diagnose", run_id=SECOND), finding("ok"), ENDED, run_id=SECOND)
+    last = valid(fold(content))
+    assert (last["run"]["id"], last["outcome"], last["actions"]) == (SECOND, "healthy", [])
+    assert last["sla"]["elapsed_s"] == 130
+    assert last["run"]["duration_s"] == 20
+    first = valid(fold(content, FIRST))
+    assert (first["run"]["id"], first["outcome"]) == (FIRST, "resolved")
+    assert valid(fold(content, "run-20261123T231455Z-9999"))["outcome"] == "unknown"
+
+
+def test_a_breached_sla(journal: Any) -> None:
+    kind, data = started()
+    result = valid(fold(journal((kind, {**data, "sla": {"target_s": 5}}), finding("ok"), ENDED)))
+    assert result["sla"]["breached"] is True
+
+
+def test_a_journal_that_says_nothing_knows_the_incident_from_its_directory() -> None:
+    result = valid(fold(b"", incident_id=INCIDENT))
+    assert result["incident"]["id"] == INCIDENT
+    assert result["incident"]["type"] == "pool-exhaustion"
+    assert result["outcome"] == "unknown"
+
+
+def test_lines_text_and_records_fold_alike(journal: Any) -> None:
+    content = journal(*REALISTIC)
+    whole = fold(content)
+    assert fold(content.decode()) == whole
+    assert fold(content.splitlines()) == whole
+    assert fold(content.decode().splitlines()) == whole
+    assert fold([json.loads(line) for line in content.splitlines()]) == whole
+
+
+MUTATED = finding("ok", required=False)
+OUTCOME_TABLE: list[tuple[str, str, list[Entry]]] = [
+    ("healthy", "all ok", [started("diagnose"), finding("ok")]),
+    (
+        "healthy",
+        "an unknown that is not required",
+        [started("diagnose"), finding("ok"), finding("unknown", required=False)],
+    ),
+    ("healthy", "nothing to do", [started(), finding("ok"), action("nothing_to_do")]),
+    ("findings", "degraded", [started("diagnose"), finding("ok"), finding("degraded")]),
+    ("findings", "down", [started("diagnose"), finding("down")]),
+    ("findings", "a check mode run acts on nothing", [started(check_mode=True), finding(), action("done")]),
+    ("incomplete", "no findings", [started("diagnose")]),
+    ("incomplete", "a required unknown", [started("diagnose"), finding("unknown"), finding("down")]),
+    ("incomplete", "a step that failed", [started("diagnose"), finding("ok"), error("step_failed")]),
+    ("incomplete", "an unreachable host", [started("diagnose"), finding("down"), error("unreachable")]),
+    ("resolved", "verified", [started(), finding(), action(), verification()]),
+    ("resolved", "partly done, but verified", [started(), finding(), action("partial"), verification()]),
+    ("unresolved", "one verification fails", [started(), action(), verification(), verification("unresolved")]),
+    (
+        "unresolved",
+        "and another is unknown",
+        [started(), action(), verification("unverified"), verification("unresolved")],
+    ),
+    ("unverified", "no verification", [started(), finding(), action()]),
+    ("unverified", "one is unknown", [started(), action(), verification(), verification("unverified")]),
+    ("refused", "an action", [started(), finding(), action("refused")]),
+    ("refused", "approval", [started(), finding(), error("refused")]),
+    ("refused", "the plan", [started(), finding(), error("plan_changed"), action("failed")]),
+    ("failed", "an action", [started(), finding(), action("failed"), verification()]),
+    ("failed", "and another is done", [started(), finding(), action("done"), action("failed"), verification()]),
+    ("failed", "a remediation", [started(), finding(), error("remediation_failed")]),
+    ("failed", "no hosts", [started(), error("no_hosts"), action("refused")]),
+    ("failed", "usage", [started(), error("usage")]),
+    ("failed", "internal", [started(), finding("ok"), error("internal")]),
+    ("failed", "locked", [started(), error("locked")]),
+    ("healthy", "an error of no consequence", [started("diagnose"), finding("ok"), error("not_validated")]),
+]
+
+
+@pytest.mark.parametrize(("outcome", "why", "entries"), OUTCOME_TABLE, ids=[f"{o}: {w}" for o, w, _ in OUTCOME_TABLE])
+def test_outcomes(journal: Any, outcome: str, why: str, entries: list[Entry]) -> None:
+    content = journal(*entries, ENDED)
+    assert valid(fold(content))["outcome"] == outcome
+    assert valid(fold(content[: content.rstrip().rindex(b"\n") + 1]))["outcome"] == "unknown"
+
+
+def test_every_outcome_is_in_the_schema_and_reachable() -> None:
+    assert set(OUTCOMES) == set(schemas.load("result")["properties"]["outcome"]["enum"])
+    assert {outcome for outcome, _, _ in OUTCOME_TABLE} == set(OUTCOMES) - {"unknown"}
+    nothing: Json = {"errors": [], "actions": [], "verification": [], "findings": [], "run": {}}
+    assert outcome_of(nothing, ended=False) == "unknown"
+
+
+def test_odd_elements_become_the_most_cautious_ones(journal: Any) -> None:
+    odd: list[Entry] = [
+        started(),
+        ("finding", {"status": "excellent", "required": None, "recommend": "text", "data": [1], "at": "yesterday"}),
+        ("action", {"status": "great", "risk": 7, "started_at": 5}),
+        ("verification", {"status": True}),
+        ("plan", {"remediations": [{"status": "yes", "approved": "yes", "targets": {}}, "text"], "digest": 5}),
+        ("evidence", {"bytes": -1, "path": 5, "colour": "red"}),
+        ("error", {"mutates": "yes"}),
+        ENDED,
+    ]
+    result = valid(fold(journal(*odd)))
+    assert (result["findings"][0]["status"], result["findings"][0]["required"]) == ("unknown", True)
+    assert (result["actions"][0]["status"], result["actions"][0]["risk"]) == ("failed", "irreversible")
+    assert result["verification"][0]["status"] == "unverified"
+    assert result["plan"]["remediations"][0]["approved"] is False
+    assert result["evidence"][0]["colour"] == "red", "what is not known stays"
+
+
+def random_json(rng: random.Random, depth: int = 0) -> Any:
+    words = ["ok", "down", "done", "id", "2026-11-23T23:14:00Z", "\x1b[31m", "{{ 7*7 }}", "", "x" * 500]
+    kind = rng.randrange(7 if depth < 3 else 5)
+    if kind < 5:
+        return [rng.choice(words), rng.randrange(-5, 10**6), rng.random() * 1e9, None, rng.random() < 0.5][kind]
+    if kind == 5:
+        return [random_json(rng, depth + 1) for _ in range(rng.randrange(4))]
+    return {rng.choice(KEYS): random_json(rng, depth + 1) for _ in range(rng.randrange(8))}
+
+
+KEYS = sorted(
+    {key for definition in schemas.load("result")["$defs"].values() for key in definition["properties"]}
+    | {"incident", "run", "sla", "mode", "check_mode", "operator", "inventory", "versions", "target_s", "hosts"}
+)
+TYPES = [
+    *("run_started", "step_started", "step_ended", "finding", "plan", "action", "verification", "notification"),
+    *("evidence", "follow_up", "error", "run_interrupted", "run_ended", "journal_recovered", "of_a_later_version"),
+]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_records_fold_into_a_valid_result(seed: int) -> None:
+    rng = random.Random(seed)
+    records = [
+        {
+            "v": 1,
+            "seq": number,
+            "at": rng.choice(["2026-11-23T23:14:00Z", "nonsense", "2026-11-23T23:14:00"]),
+            "run_id": rng.choice([FIRST, SECOND]),
+            "type": rng.choice(TYPES),
+            "data": {rng.choice(KEYS): random_json(rng) for _ in range(rng.randrange(12))},
+            "prev": "",
+            "hash": "",
+        }
+        for number in range(rng.randrange(1, 30))
+    ]
+    valid(fold(records))
+    valid(fold([json.dumps(record) for record in records], FIRST))
+    # and with bytes of the file flipped
+    content = bytearray("\n".join(map(json.dumps, records)), "utf-8")
+    for _ in range(20):
+        content[rng.randrange(len(content))] = rng.randrange(256)
+    valid(fold(bytes(content)))
+
+
+def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    times = iter(["2026-11-23T23:14:00Z", "2026-11-23T23:13:00Z", "2026-11-23T23:12:00Z"])
+    with JournalWriter(tmp_path / "j", FIRST, now=lambda: next(times)) as writer:
+        for kind, data in (started(), finding("ok"), ENDED):
+            writer.append(kind, data)
+    result = valid(fold((tmp_path / "j").read_bytes()))
+    assert result["run"]["duration_s"] == 0
+    assert result["sla"]["breached"] is False
+
+
+def test_recorded_times_of_an_action_are_in_the_timeline(journal: Any) -> None:
+    times = {"started_at": "2026-11-23T23:14:05Z", "ended_at": "2026-11-23T23:14:07.5Z"}
+    result = valid(fold(journal(started(), action(reason="slowly", **times), ENDED)))
+    assert [(event["at"], event["kind"], event["text"]) for event in result["timeline"][1:3]] == [
+        (times["started_at"], "action_started", "kill-idle-connections"),
+        (times["ended_at"], "action", "kill-idle-connections done: slowly"),
+    ]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results for people: complete, and harmless whatever is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from incident_runbooks.render.neutral import fit, neutral, one_line, width
+from incident_runbooks.render.table import table
+from incident_runbooks.render.text import duration, next_command, render
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\n\u202eevil\u2066\u200b\ud800 {{ 7*7 }}"
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+
+
+@pytest.mark.parametrize(
+    "character", [*map(chr, range(32)), "\x7f", *map(chr, range(0x80, 0xA0)), *BIDI, "\u2028", "\ufeff"]
+)
+def test_no_control_character_reaches_the_terminal(character: str) -> None:
+    shown = neutral(f"a{character}b")
+    assert shown.startswith("a\\")
+    assert shown.isascii()
+    assert shown.isprintable()
+
+
+def test_ordinary_text_stays() -> None:
+    assert neutral("Größe 漢字 ✓ é") == "Größe 漢字 ✓ é"
+
+
+def test_width_is_in_columns_and_bounded() -> None:
+    assert width("漢字") == 4
+    assert fit("漢字漢字", 5) == "漢字…"
+    assert one_line("x" * 10_000_000, 10) == "x" * 9 + "…"
+    assert width(one_line(HOSTILE * 1000, 80)) <= 80
+
+
+def test_a_table_keeps_its_columns() -> None:
+    text = table(["A", "B"], [["x\ny", "1"], ["漢", HOSTILE]])
+    assert len(text.splitlines()) == 3
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "at once"), (2.44, "2.4 s"), (59, "59 s"), (60, "1 min"), (90, "1 min 30 s"),
+     (900, "15 min"), (5400, "1 h 30 min"),
+     (14400, "4 h"), (None, "-")],
+)  # fmt: skip
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def result(**parts: Any) -> dict[str, Any]:
+    incident = {"id": "pool-exhaustion-20260101T000000Z-0001", "type": "pool-exhaustion", "title": "Pool exhaustion"}
+    return {
+        "schema_version": "1.0",
+        "incident": {**incident, "severity": "critical", "priority": "P1", "impact": "Complete API failure"},
+        "run": {"id": "run-1", "mode": "diagnose", "check_mode": False, "operator": "ada", "inventory": ["/etc/inv"],
+                "started_at": "t", "ended_at": "t", "duration_s": 2.0, "versions": {}},
+        "outcome": "findings",
+        "sla": {"target_s": 900, "deadline": "2026-01-01T00:15:00Z", "elapsed_s": 2.0, "breached": False},
+        "plan": {"digest": None, "remediations": []},
+        **{key: [] for key in ("findings", "actions", "verification", "notifications", "evidence")},
+        **{key: [] for key in ("follow_ups", "timeline", "errors")},
+        **parts,
+    }  # fmt: skip
+
+
+REMEDIATION = {
+    "id": "kill-idle-connections", "title": "Terminate idle sessions", "risk": "disruptive", "status": "recommended",
+    "reason": "postgres/connections: full", "approved": False, "preview": {},
+    "targets": [{"pid": pid, "user": "app"} for pid in range(30)], "excluded": [{"pid": 99, "reason": "listens"}],
+}  # fmt: skip
+
+
+def test_the_next_command_is_complete_and_quoted() -> None:
+    command = next_command(result(), ["kill-idle-connections"], ["--inventory", "/my inv", "--min-idle-s", "5"])
+    assert command == (
+        "runbook run pool-exhaustion --incident pool-exhaustion-20260101T000000Z-0001 --remediate "
+        "--approve kill-idle-connections --inventory '/my inv' --min-idle-s 5"
+    )
+
+
+def test_a_diagnosis_shows_findings_and_what_to_type() -> None:
+    finding = {"check": "connections", "component": "postgres", "status": "down", "summary": "17 of 17", "cause": "x",
+               "next_step": "Free one slot"}  # fmt: skip
+    text = render(result(findings=[finding], plan={"digest": "x", "remediations": [REMEDIATION]}), colour=False)
+    assert "pool-exhaustion: FINDINGS, something is wrong" in text
+    assert "down    postgres   connections  17 of 17  x" in text
+    assert "postgres/connections: Free one slot" in text
+    assert "would touch 30:" in text
+    assert "and 10 more" in text
+    assert "reason=listens" in text
+    assert "runbook run pool-exhaustion --incident" in text
+    assert "kept so far" in text
+
+
+def test_a_remediation_shows_before_after_and_verification() -> None:
+    slots = {"before": {"slots": {"used": 17, "usable": 17}}, "after": {"slots": {"used": 5, "usable": 17}}}
+    action = {**REMEDIATION, "status": "done", **slots,
+              "results": [{"pid": 1, "since": "2026-01-01T00:00:00Z", "result": "terminated"}]}  # fmt: skip
+    verdict = {"check": "connections", "status": "resolved", "summary": "5 of 17"}
+    text = render(
+        result(outcome="resolved", actions=[action], verification=[verdict], follow_ups=[{"title": "Fix the leak"}],
+               plan={"digest": "x", "remediations": [REMEDIATION]}),
+        colour=False,
+    )  # fmt: skip
+    for part in (
+        "before: slots.used=17\n",
+        "after: slots.used=5\n",
+        "terminated 1:",
+        "result=terminated, pid=1\n",
+        "Fix the leak",
+    ):
+        assert part in text
+    assert "Recommended" not in text, "what was done is not recommended again"
+
+
+def test_a_document_full_of_hostile_text_is_harmless() -> None:
+    def poison(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: poison(item) for key, item in value.items()}
+        return (
+            [poison(item) for item in value]
+            if isinstance(value, list)
+            else HOSTILE
+            if isinstance(value, str)
+            else value
+        )
+
+    document = poison(
+        result(
+            findings=[
+                {"check": "c", "component": "p", "status": "down", "summary": "s", "cause": "c", "next_step": "n"}
+            ],
+            plan={"digest": "x", "remediations": [{**REMEDIATION, "risk": "x"}, {**REMEDIATION, "status": "no"}]},
+            actions=[{"id": "i", "status": "s", "title": "t", "risk": "r", "reason": "r", "before": {"k": "v"}}],
+            verification=[{"check": "c", "status": "s", "summary": "s", "next_step": "n"}],
+            errors=[{"code": "c", "message": "m", "hint": "h", "component": "p"}],
+            follow_ups=[{"title": "t"}],
+        )
+    )
+    document["plan"]["remediations"][0]["status"] = "recommended"
+    document["plan"]["remediations"][0]["id"] = "other\x1b[2J"
+    for colour in (False, True):
+        text = render(document, colour)
+        remainder = text.replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\x1b[31m", "")
+        assert all(character == "\n" or character.isprintable() for character in remainder)
+
+
+def test_colours_only_when_wanted() -> None:
+    document = result(outcome="failed", errors=[{"code": "internal", "message": "m"}])
+    assert "\x1b" not in render(document, colour=False)
+    assert "\x1b[31mFAILED\x1b[0m" in render(document, colour=True)
