@@ -31,8 +31,8 @@ def secrets_of_play(play: Any) -> set[str]:
     found = secret_values(_resolved(own, own, loader))
     hostvars = own.get("hostvars")
     for name in hostvars or ():
-        variables = {**hostvars.raw_get(name), **own}
-        found |= secret_values(_resolved(hostvars.raw_get(name), variables, loader))
+        host = hostvars.raw_get(name)
+        found |= secret_values(_resolved(host, {**host, **own}, loader))
     return found
 
 

@@ -61,12 +61,16 @@ def test_it_reads_the_labs_state(lab: Lab, tmp_path: Path) -> None:
 
 def test_without_a_lab_it_says_how_to_start_one(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    done = ansible("postgres", "msg={{ postgres_port }}", tmp_path, RUNBOOK_LAB="", XDG_STATE_HOME=str(state))
+    done = ansible("postgres", "msg={{ postgres_host }}", tmp_path, RUNBOOK_LAB="", XDG_STATE_HOME=str(state))
     assert done.returncode != 0
-    assert f"no lab is in {state}/incident-runbooks/lab; start one: runbook lab up" in done.stdout
+    assert "no lab is up here; start one: runbook lab up" in done.stdout
 
 
-def test_a_rehearsal_does_not_wait_for_minutes(tmp_path: Path) -> None:
+def test_a_rehearsal_does_not_wait_for_minutes(lab: Lab, tmp_path: Path) -> None:
     ask = "msg={{ [ansible_connection, pool_exhaustion_min_idle_s, pool_exhaustion_verify_refill_after_s] }}"
-    done = ansible("localhost:postgres", ask, tmp_path)
+    done = ansible("localhost:postgres", ask, tmp_path, RUNBOOK_LAB=str(lab.directory.path))
     assert answers(done) == {"localhost": ["local", 1, 6], "postgres": ["local", 1, 6]}
+
+
+def test_what_the_lab_wrote_is_private(lab: Lab) -> None:
+    assert (lab.directory.path / inventory.FILE).stat().st_mode & 0o777 == 0o600

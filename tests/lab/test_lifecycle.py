@@ -97,7 +97,7 @@ def test_only_the_owner_can_read_the_state(lab: Lab, secrets_of: Callable[[Lab],
         if any(secret in content for secret in secrets):
             holders.add(path.name)
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-    assert holders == {"lab.json", "brandconnect_app.pgpass", "postgres.pgpass"}
+    assert holders == {"lab.json", "inventory.json", "brandconnect_app.pgpass", "postgres.pgpass"}
     assert json.loads((lab.directory.path / "lab.json").read_text(encoding="utf-8"))["postgres"]["ops"]["password"]
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 from collections.abc import Callable
@@ -14,146 +13,27 @@ import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import JournalWriter
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outcome import OUTCOMES, outcome_of
 from incident_runbooks import schemas
-
-INCIDENT = "pool-exhaustion-20261123T231455Z-3fa1"
-FIRST = "run-20261123T231455Z-0001"
-SECOND = "run-20261123T232500Z-0002"
-Json = dict[str, Any]
-Entry = tuple[str, Json]
-
-
-def started(mode: str = "remediate", *, check_mode: bool = False, run_id: str = FIRST) -> Entry:
-    return "run_started", {
-        "incident": {
-            "id": INCIDENT,
-            "type": "pool-exhaustion",
-            "title": "Pool exhaustion",
-            "severity": "critical",
-            "priority": "P1",
-            "impact": "Complete API failure",
-        },
-        "run": {
-            "id": run_id,
-            "mode": mode,
-            "check_mode": check_mode,
-            "operator": "alice",
-            "inventory": ["inventory/staging"],
-            "versions": {"incident_runbooks": "0.1.0", "ansible_core": "2.19.14", "python": "3.11.7"},
-        },
-        "sla": {"target_s": 900},
-    }
-
-
-def step(number: int, name: str, *, mutates: bool = False) -> Entry:
-    action = "brandconnect.incidents.pg_terminate_idle" if mutates else "brandconnect.incidents.pg_activity"
-    data = {"step": f"0-{number}/postgres", "host": "postgres", "action": action, "name": name, "mutates": mutates}
-    return "step_started", data
-
-
-def step_ended(number: int, name: str, status: str = "ok") -> Entry:
-    data = {key: item for key, item in step(number, name)[1].items() if key != "mutates"}
-    return "step_ended", {**data, "status": status, "changed": False, "duration_s": 0.1, "message": None}
-
-
-def finding(status: str = "down", **more: Any) -> Entry:
-    return "finding", {
-        "check": "connections",
-        "component": "postgres",
-        "status": status,
-        "required": True,
-        "summary": "17 of 17 slots in use",
-        "cause": "server_slots_exhausted",
-        "recommend": ["kill-idle-connections"],
-        "data": {"slots": {"used": 17, "usable": 17}},
-        **more,
-    }
-
-
-def action(status: str = "done", **more: Any) -> Entry:
-    return "action", {
-        "id": "kill-idle-connections",
-        "title": "Terminate idle sessions",
-        "risk": "disruptive",
-        "status": status,
-        "changed": True,
-        "reason": None,
-        "targets": [{"pid": 7}],
-        "before": {"used": 17},
-        "after": {"used": 5},
-        "results": [{"pid": 7, "result": "terminated"}],
-        **more,
-    }
-
-
-def verification(status: str = "resolved") -> Entry:
-    return "verification", {"check": "connections", "status": status, "summary": "5 of 17", "samples": [{"used": 5}]}
-
-
-def error(code: str) -> Entry:
-    return "error", {"code": code, "message": "it did not work", "hint": None, "component": None}
-
-
-PLAN: Entry = (
-    "plan",
-    {
-        "digest": "ab" * 32,
-        "remediations": [
-            {
-                "id": "kill-idle-connections",
-                "title": "Terminate idle sessions",
-                "risk": "disruptive",
-                "status": "recommended",
-                "reason": "postgres/connections: 17 of 17",
-                "approved": True,
-                "targets": [{"pid": 7}],
-                "excluded": [],
-                "preview": {},
-            }
-        ],
-    },
-)
-ENDED: Entry = ("run_ended", {"hosts": {"postgres": dict.fromkeys(("ok", "failures"), 0)}})
-REALISTIC: list[Entry] = [
-    started(),
-    step(1, "Look"),
-    finding(),
-    step_ended(1, "Look"),
-    PLAN,
-    step(2, "Terminate", mutates=True),
-    step_ended(2, "Terminate"),
-    action(),
-    verification(),
-    ("follow_up", {"title": "Find the leak"}),
+from support.journal_entries import (
     ENDED,
-]
-
-
-class Clock:
-    """Ten seconds from each record to the next."""
-
-    def __init__(self) -> None:
-        self._seconds = itertools.count(0, 10)
-
-    def __call__(self) -> str:
-        seconds = next(self._seconds)
-        return f"2026-11-23T23:{14 + seconds // 60:02}:{seconds % 60:02}.000000Z"
+    FIRST,
+    INCIDENT,
+    REALISTIC,
+    SECOND,
+    Entry,
+    Json,
+    action,
+    finding,
+    journal_in,
+    started,
+    step,
+    step_ended,
+)
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Callable[..., bytes]:
-    """Write real journal files: each argument is a run's id and its records."""
-    path = tmp_path / "journal.jsonl"
-    clock = Clock()
-
-    def write(*entries: Entry, run_id: str = FIRST) -> bytes:
-        with JournalWriter(path, run_id, now=clock) as writer:
-            for kind, data in entries:
-                writer.append(kind, data)
-        return path.read_bytes()
-
-    return write
+    return journal_in(tmp_path)
 
 
 def valid(result: Json) -> Json:
@@ -268,60 +148,6 @@ def test_lines_text_and_records_fold_alike(journal: Any) -> None:
     assert fold(content.splitlines()) == whole
     assert fold(content.decode().splitlines()) == whole
     assert fold([json.loads(line) for line in content.splitlines()]) == whole
-
-
-MUTATED = finding("ok", required=False)
-OUTCOME_TABLE: list[tuple[str, str, list[Entry]]] = [
-    ("healthy", "all ok", [started("diagnose"), finding("ok")]),
-    (
-        "healthy",
-        "an unknown that is not required",
-        [started("diagnose"), finding("ok"), finding("unknown", required=False)],
-    ),
-    ("healthy", "nothing to do", [started(), finding("ok"), action("nothing_to_do")]),
-    ("findings", "degraded", [started("diagnose"), finding("ok"), finding("degraded")]),
-    ("findings", "down", [started("diagnose"), finding("down")]),
-    ("findings", "a check mode run acts on nothing", [started(check_mode=True), finding(), action("done")]),
-    ("incomplete", "no findings", [started("diagnose")]),
-    ("incomplete", "a required unknown", [started("diagnose"), finding("unknown"), finding("down")]),
-    ("incomplete", "a step that failed", [started("diagnose"), finding("ok"), error("step_failed")]),
-    ("incomplete", "an unreachable host", [started("diagnose"), finding("down"), error("unreachable")]),
-    ("resolved", "verified", [started(), finding(), action(), verification()]),
-    ("resolved", "partly done, but verified", [started(), finding(), action("partial"), verification()]),
-    ("unresolved", "one verification fails", [started(), action(), verification(), verification("unresolved")]),
-    (
-        "unresolved",
-        "and another is unknown",
-        [started(), action(), verification("unverified"), verification("unresolved")],
-    ),
-    ("unverified", "no verification", [started(), finding(), action()]),
-    ("unverified", "one is unknown", [started(), action(), verification(), verification("unverified")]),
-    ("refused", "an action", [started(), finding(), action("refused")]),
-    ("refused", "approval", [started(), finding(), error("refused")]),
-    ("refused", "the plan", [started(), finding(), error("plan_changed"), action("failed")]),
-    ("failed", "an action", [started(), finding(), action("failed"), verification()]),
-    ("failed", "and another is done", [started(), finding(), action("done"), action("failed"), verification()]),
-    ("failed", "a remediation", [started(), finding(), error("remediation_failed")]),
-    ("failed", "no hosts", [started(), error("no_hosts"), action("refused")]),
-    ("failed", "usage", [started(), error("usage")]),
-    ("failed", "internal", [started(), finding("ok"), error("internal")]),
-    ("failed", "locked", [started(), error("locked")]),
-    ("healthy", "an error of no consequence", [started("diagnose"), finding("ok"), error("not_validated")]),
-]
-
-
-@pytest.mark.parametrize(("outcome", "why", "entries"), OUTCOME_TABLE, ids=[f"{o}: {w}" for o, w, _ in OUTCOME_TABLE])
-def test_outcomes(journal: Any, outcome: str, why: str, entries: list[Entry]) -> None:
-    content = journal(*entries, ENDED)
-    assert valid(fold(content))["outcome"] == outcome
-    assert valid(fold(content[: content.rstrip().rindex(b"\n") + 1]))["outcome"] == "unknown"
-
-
-def test_every_outcome_is_in_the_schema_and_reachable() -> None:
-    assert set(OUTCOMES) == set(schemas.load("result")["properties"]["outcome"]["enum"])
-    assert {outcome for outcome, _, _ in OUTCOME_TABLE} == set(OUTCOMES) - {"unknown"}
-    nothing: Json = {"errors": [], "actions": [], "verification": [], "findings": [], "run": {}}
-    assert outcome_of(nothing, ended=False) == "unknown"
 
 
 def test_odd_elements_become_the_most_cautious_ones(journal: Any) -> None:

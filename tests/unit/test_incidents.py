@@ -92,7 +92,7 @@ def test_directories_and_files_are_private_whatever_the_umask(tmp_path: Path, um
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(IncidentsError, match="Making the incident directory .*: Not a directory"):
+    with pytest.raises(IncidentsError, match=r"Making the incident directory .*: Not a directory"):
         incidents.new_incident("rehearsal", tmp_path / "file" / "home")
 
 
@@ -175,7 +175,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     incidents.write_private(target, "second")
     assert target.read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
-    with pytest.raises(IncidentsError, match="Writing .*: No such file or directory"):
+    with pytest.raises(IncidentsError, match=r"Writing .*: No such file or directory"):
         incidents.write_private(tmp_path / "missing" / "result.json", "x")
 
 

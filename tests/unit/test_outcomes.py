@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incident_runbooks.execution_output import explain
+from incident_runbooks.execution.output import explain
 from incident_runbooks.outcomes import exit_code
 
 ERROR = {"message": "m", "hint": None, "component": None}

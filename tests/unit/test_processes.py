@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from incident_runbooks import execution_private
+from incident_runbooks.execution import private
 from incident_runbooks.processes import ProcessTree, marked
 
 RUN = "run-20260101T000000Z-abcd"
@@ -106,8 +106,8 @@ def test_earlier_children_are_left_alone(start: Callable[..., subprocess.Popen[b
 
 
 def test_a_private_directory_is_private_and_goes_away(tmp_path: Path) -> None:
-    with execution_private.private_directory(tmp_path / "home", RUN) as path:
-        short = execution_private.short_directory(path)
+    with private.private_directory(tmp_path / "home", RUN) as path:
+        short = private.short_directory(path)
         assert {folder.stat().st_mode & 0o777 for folder in (path, path / "tmp", short)} == {0o700}
         assert len(str(short)) < 80, "a socket below it must fit"
         locked = path / "locked"
@@ -116,7 +116,7 @@ def test_a_private_directory_is_private_and_goes_away(tmp_path: Path) -> None:
         locked.chmod(0o500)
     assert not path.exists()
     assert not short.exists()
-    with pytest.raises(ZeroDivisionError), execution_private.private_directory(tmp_path / "home", RUN) as path:
+    with pytest.raises(ZeroDivisionError), private.private_directory(tmp_path / "home", RUN) as path:
         raise ZeroDivisionError
     assert not path.exists()
 
@@ -125,7 +125,7 @@ def test_the_next_start_sweeps_after_a_dead_wrapper_and_only_after_it(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     hold = (
-        "import sys, time; from pathlib import Path; from incident_runbooks import execution_private as e\n"
+        "import sys, time; from pathlib import Path; from incident_runbooks.execution import private as e\n"
         "with e.private_directory(Path(sys.argv[1]), sys.argv[2]) as path:\n"
         "    Path(sys.argv[3]).write_text(str(path)); time.sleep(600)"
     )
@@ -142,9 +142,9 @@ def test_the_next_start_sweeps_after_a_dead_wrapper_and_only_after_it(
     places["dead"][1].kill()
     places["dead"][1].wait()
     assert places["dead"][0].exists()
-    short = execution_private.short_directory(places["dead"][0])
+    short = private.short_directory(places["dead"][0])
     assert short.exists()
-    with execution_private.private_directory(tmp_path / "home", RUN):
+    with private.private_directory(tmp_path / "home", RUN):
         assert not places["dead"][0].exists()
         assert not short.exists()
         assert places["living"][0].exists()
@@ -152,5 +152,5 @@ def test_the_next_start_sweeps_after_a_dead_wrapper_and_only_after_it(
     assert places["living"][1].poll() is None
     places["living"][1].kill()
     places["living"][1].wait()
-    with execution_private.private_directory(tmp_path / "home", RUN):
+    with private.private_directory(tmp_path / "home", RUN):
         assert len(list((tmp_path / "home" / "tmp").glob("run-*"))) == 1

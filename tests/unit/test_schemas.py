@@ -155,7 +155,7 @@ def test_headers_are_found_by_the_name_of_the_playbook(tmp_path: Path) -> None:
     for other in ("site.yml", "", "../data_breach/x.yml", "/a/data-breach.yml", "data_breach/main.yml"):
         assert find_header(tmp_path, other) is None
     (meta / "runbook.yml").write_text("title: only\n")
-    with pytest.raises(Exception, match="Reading the runbook header .*runbook.yml: KeyError"):
+    with pytest.raises(Exception, match=r"Reading the runbook header .*runbook\.yml: KeyError"):
         find_header(tmp_path, "data_breach.yml")
 
 

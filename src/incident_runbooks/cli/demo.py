@@ -102,13 +102,13 @@ def _rehearse(lab: Lab, kind: IncidentType, rehearsal: Rehearsal, verbosity: int
 
 
 def _run(kind: IncidentType, verbosity: int, **asked: Any) -> dict[str, Any]:
-    from incident_runbooks import execution  # noqa: PLC0415 - help needs none of it
+    from incident_runbooks.execution import RunRequest, execute  # noqa: PLC0415 - help needs none of it
 
     where = Inventory(sources=(str(lab_inventory.path()),), origin="the lab")
     progress = Progress(verbosity)
     progress.begin(kind, remediate=asked["mode"] == "remediate", check=False, inventory=where)
     defaults: dict[str, Any] = {"approved": [], "incident_id": None}
-    request = execution.RunRequest(
+    request = RunRequest(
         incident_type=kind,
         inventory=list(where.sources),
         extra_vars={},
@@ -118,5 +118,5 @@ def _run(kind: IncidentType, verbosity: int, **asked: Any) -> dict[str, Any]:
         on_event=progress.show,
         **{**defaults, **asked},
     )
-    result: dict[str, Any] = execution.execute(request)
+    result: dict[str, Any] = execute(request)
     return result

@@ -167,13 +167,14 @@ def _shown(value: Any) -> str:
 def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     # help needs neither Ansible nor psutil
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
-    from incident_runbooks import execution, execution_record, outcomes  # noqa: PLC0415
+    from incident_runbooks import execution, outcomes  # noqa: PLC0415
+    from incident_runbooks.execution.record import continued  # noqa: PLC0415
     from incident_runbooks.render.progress import Progress  # noqa: PLC0415
     from incident_runbooks.render.text import render  # noqa: PLC0415
 
     _require_approvals(kind, given)
     if given["incident"]:
-        execution_record.continued(given["incident"], kind.name)
+        continued(given["incident"], kind.name)
     where = inventory.resolve(given["inventory"], os.environ, Path.cwd())
     progress = Progress(given["verbose"])
     progress.begin(kind, given["remediate"], given["check"], where)

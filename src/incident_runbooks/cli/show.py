@@ -11,7 +11,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
 from incident_runbooks.cli.options import Answer, output_option
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.execution_record import existing
+from incident_runbooks.execution.record import existing
 from incident_runbooks.outcomes import EXIT_OK
 from incident_runbooks.render.text import render
 

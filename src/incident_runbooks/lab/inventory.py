@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lab's Ansible inventory is: in this package when installed, else in the checkout."""
+"""The lab's Ansible inventory: where it is, and the part of it that each lab writes about itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.server import HOST, Server
+
+FILE = "inventory.json"  # read by lab.sh of the inventory; holds passwords
 
 
 def path() -> Path:
@@ -22,3 +26,18 @@ def path() -> Path:
     raise RunbookError(
         f"Looking for the lab's inventory beside {package}: it is not there", hint="install incident-runbooks again"
     )
+
+
+def of(server: Server) -> dict[str, Any]:
+    """Return what a dynamic inventory says of the lab's hosts, in Ansible's format for ``--list``."""
+    postgres = {
+        "postgres_host": HOST,
+        "postgres_port": server.port,
+        "postgres_database": server.database,
+        "postgres_sslmode": "disable",
+        "postgres_user": server.ops.user,
+        "postgres_password": server.ops.password,
+        "postgres_reserved_user": server.superuser.user,
+        "postgres_reserved_password": server.superuser.password,
+    }
+    return {"_meta": {"hostvars": {"postgres": postgres}}, "all": {"hosts": ["postgres"]}}

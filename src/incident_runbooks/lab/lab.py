@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.lab import binaries, clients, postgres, processes
+from incident_runbooks.lab import binaries, clients, inventory, postgres, processes
 from incident_runbooks.lab.clients import PoolSpec
 from incident_runbooks.lab.directory import VARIABLE, LabDirectory
 from incident_runbooks.lab.faults import FAULTS
@@ -286,6 +286,8 @@ class Lab:
 
     def _save(self) -> None:
         self.directory.write(FILE, self._state.to_plain())
+        if self._state.server:
+            self.directory.write(inventory.FILE, inventory.of(self._state.server))
 
 
 def _now() -> str:

@@ -18,10 +18,10 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_l
 )
 from incident_runbooks import collection, environment, inventory
 from incident_runbooks.errors import LockedError, RunbookError
-from incident_runbooks.execution_ansible import Playbook, StopSignals, run_playbook
-from incident_runbooks.execution_private import private_directory, short_directory
-from incident_runbooks.execution_record import Follower, complete, continued, result_of
-from incident_runbooks.execution_request import Case, RunRequest
+from incident_runbooks.execution.ansible import Playbook, StopSignals, run_playbook
+from incident_runbooks.execution.private import private_directory, short_directory
+from incident_runbooks.execution.record import Follower, complete, continued, result_of
+from incident_runbooks.execution.request import Case, RunRequest
 from incident_runbooks.processes import ProcessTree
 
 __all__ = ["RunRequest", "execute"]

@@ -20,7 +20,7 @@ from typing import Any, Self
 from ansible_runner.config.runner import RunnerConfig
 from ansible_runner.runner import Runner
 
-from incident_runbooks.execution_ended import LINES, Ended
+from incident_runbooks.execution.ended import LINES, Ended
 from incident_runbooks.processes import ProcessTree
 
 _POLL_S = 0.2  # how long an interruption may go unnoticed

@@ -27,9 +27,9 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction i
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_secrets import secret_values
 from incident_runbooks import __version__, schemas
 from incident_runbooks.errors import UsageError
-from incident_runbooks.execution_ended import Ended
-from incident_runbooks.execution_output import explain
-from incident_runbooks.execution_request import Case, RunRequest
+from incident_runbooks.execution.ended import Ended
+from incident_runbooks.execution.output import explain
+from incident_runbooks.execution.request import Case, RunRequest
 
 _NEWEST = 5
 
