@@ -13,7 +13,7 @@ demo: $(VENV)/.lab ## rehearse an incident in the lab: break, diagnose, remediat
 	@$(BIN)/runbook demo pool-exhaustion --output json
 
 test: $(VENV)/.dev ## run every test against real services
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy, yamllint, ansible-lint, antsibull-docs
 	$(BIN)/ruff check .

@@ -23,19 +23,10 @@ from incident_runbooks.lab.binaries import Binaries
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
+from support.servers import installations
 
 # What PostgreSQL calls the process of a client's session: "postgres: user database 127.0.0.1(40312) idle"
 _SESSION = re.compile(r"^postgres: .*\(\d+\) ")
-
-
-def _installations() -> list[Any]:
-    found = lab_binaries.available()
-    system = next((each for each in found if each.source != "wheel"), None)
-    wheel = next((each for each in found if each.source == "wheel"), None)
-    params = [pytest.param("the Debian package postgresql", id="pg-system")] if system is None else []
-    params += [pytest.param("the extra incident-runbooks[lab]", id="pg-wheel")] if wheel is None else []
-    majors = {each.major: each for each in (wheel, system) if each is not None}
-    return [*(pytest.param(majors[major], id=f"pg{major}") for major in sorted(majors)), *params]
 
 
 class Postgres:
@@ -137,7 +128,7 @@ def _postgres_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Ser
     servers.stop()
 
 
-@pytest.fixture(params=_installations())
+@pytest.fixture(params=installations())
 def pg(request: pytest.FixtureRequest, _postgres_servers: _Servers) -> Iterator[Postgres]:
     """A PostgreSQL seeded as BrandConnect, without any client session."""
     if isinstance(request.param, str):

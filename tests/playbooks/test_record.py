@@ -21,7 +21,9 @@ import psutil
 import pytest
 
 from support.runbook import ROOT, Runbook
+from support.servers import installations
 
+NEWEST = installations()[-1:]  # what a secret passes through is ours, whatever the server
 BIN = Path(sys.executable).parent
 VOLATILE = re.compile(
     r"(^|_)(s|at|id|start|change|pid|deadline|digest|hash|duration|statement|timeline|measurements|directory)$"
@@ -144,6 +146,7 @@ SITUATIONS: dict[str, tuple[Arrange, list[str], set[int]]] = {
 }
 
 
+@pytest.mark.parametrize("pg", NEWEST, indirect=True)
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("with_command", [True, False], ids=["command", "ansible-playbook"])
 def test_no_secret_is_left_anywhere(

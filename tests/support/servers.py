@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which PostgreSQL servers the tests run against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from incident_runbooks.lab import binaries as lab_binaries
+
+
+def installations() -> list[Any]:
+    """One parameter for each PostgreSQL that a test is to run against, oldest major first; text for a missing one."""
+    found = lab_binaries.available()
+    system = next((each for each in found if each.source != "wheel"), None)
+    wheel = next((each for each in found if each.source == "wheel"), None)
+    params = [pytest.param("the Debian package postgresql", id="pg-system")] if system is None else []
+    params += [pytest.param("the extra incident-runbooks[lab]", id="pg-wheel")] if wheel is None else []
+    majors = {each.major: each for each in (wheel, system) if each is not None}
+    return [*(pytest.param(majors[major], id=f"pg{major}") for major in sorted(majors)), *params]
