@@ -7,10 +7,17 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.action.recommend import all_findings
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import decide_run, make_plan
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import (
     RecordingAction,
+    is_recorded,
     remembered,
     run_id,
+)
+
+NOT_RECORDED = (
+    "Acting on what was approved: nothing records this run, so nothing is done; "
+    "add brandconnect.incidents.journal to callbacks_enabled in ansible.cfg"
 )
 
 
@@ -34,6 +41,8 @@ class ActionModule(RecordingAction):
         records = [{"type": "plan", "data": plan}]
         to_run: list[str] = []
         if arguments["mode"] == "remediate" and not self._task.check_mode:
+            if approved and not is_recorded():
+                raise IncidentsError(NOT_RECORDED)
             to_run, refusals = decide_run(plan, approved, all_findings(task_vars))
             records += [{"type": "error", "data": _refused(refusal)} for refusal in refusals]
         targets = {entry["id"]: entry["targets"] for entry in plan["remediations"]}

@@ -13,7 +13,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording i
     run_id,
 )
 
-ACTED = ("done", "partial", "nothing_to_do", "skipped", "refused", "failed")
+ACTED = ("done", "partial", "nothing_to_do", "skipped", "refused", "failed", "unknown")
 
 
 class ActionModule(RecordingAction):

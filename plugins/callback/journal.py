@@ -91,7 +91,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXIT_INTERNAL = 1
 EXIT_LOCKED = 7
 _COUNTS = ("ok", "failures", "unreachable", "skipped", "rescued", "changed")
-_PUBLISHED = ("RUNBOOK_INCIDENT", "RUNBOOK_RUN_ID")
+_PUBLISHED = ("RUNBOOK_INCIDENT", "RUNBOOK_RUN_ID", "RUNBOOK_RECORDER")
 
 
 def _or_stop(method: Callable[..., None]) -> Callable[..., None]:
@@ -242,6 +242,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         run_id = incidents.checked_run_id(run_id) if run_id else incidents.new_run_id()
         kind = header.incident["type"]
         if given:
+            if incidents.type_of(given) != kind:
+                raise IncidentsError(
+                    f"Continuing the incident {given}: it is none of the type {kind}; unset RUNBOOK_INCIDENT"
+                )
             incident_id, directory = given, incidents.open_incident(given, base)
         else:
             incident_id, directory = incidents.new_incident(kind, base)
@@ -254,7 +258,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def _publish(self, incident_id: str, run_id: str) -> None:
         """Let the workers and what they start see which run they belong to."""
         self._given = {name: os.environ.get(name) for name in _PUBLISHED}
-        os.environ.update(zip(_PUBLISHED, (incident_id, run_id), strict=True))
+        os.environ.update(zip(_PUBLISHED, (incident_id, run_id, str(self._pid)), strict=True))
         if self._given["RUNBOOK_RUN_ID"] is None:  # a wrapper knows better why a run was cut off
             atexit.register(self._cut_off)
 

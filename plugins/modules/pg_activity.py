@@ -198,7 +198,7 @@ slots:
       type: list
       elements: dict
   sample: {max_connections: 100, superuser_reserved: 3, reserved: 0, usable: 97, used: 93, free: 4, used_ratio: 0.9588,
-           limits: [{kind: role, name: reporting, limit: 5, used: 2}]}
+           limits: [{kind: role, name: reporting, limit: 5, used: 2, exhausted: false}]}
 groups:
   description: Sessions of clients by database, role, application, client and state, largest group first.
   returned: success

@@ -144,6 +144,11 @@ reason:
   returned: success
   type: str
   sample: "5 terminated, 3 not_attempted; 11 of 17 usable slots in use; stopped, the used ratio is below the target"
+started_at:
+  description: When it began to look, RFC 3339.
+  returned: always, once the server was asked
+  type: str
+  sample: "2026-11-23T21:40:12.110000Z"
 candidates:
   description: The sessions that qualify, oldest first.
   returned: always, once the server was asked
@@ -273,8 +278,6 @@ LEAST = {
     "max_terminate": 1,
     "keep_min_per_application": 0,
     "batch_size": 1,
-    "warn_ratio": 0,
-    "target_ratio": 0,
     "terminate_timeout_s": 1,
 }
 ANSWER_S = 2  # what a statement may take beyond the wait for the ended session
@@ -308,6 +311,9 @@ def read_policy(params: dict[str, Any]) -> sessions.Policy:
     for option, least in LEAST.items():
         if params[option] < least:
             raise IncidentsError(f"Choosing idle sessions: {option} must be {least} or more, not {params[option]}")
+    for option in ("warn_ratio", "target_ratio"):
+        if not 0 <= params[option] <= 1:  # also true of NaN
+            raise IncidentsError(f"Choosing idle sessions: {option} is a share from 0 to 1, not {params[option]:g}")
     if params["max_terminate"] > MOST_IN_ONE_RUN:
         msg = f"Choosing idle sessions: max_terminate {params['max_terminate']} is above the limit {MOST_IN_ONE_RUN}"
         raise IncidentsError(f"{msg}; end fewer and look again")
@@ -335,6 +341,7 @@ class Work:
         self.session = session
         self.params = params
         self.policy = policy
+        self.started_at = dt.datetime.now(dt.UTC)
         self.status = "nothing_to_do"
         self.reason = ""
         self.choice = sessions.Choice()
@@ -376,6 +383,7 @@ class Work:
             targets = [SessionFacts(*dataclasses.astuple(target)).identity() for target in given]
         return {
             "changed": bool({"terminated", "not_terminated", "would_terminate", "unknown"} & set(results)),
+            "started_at": self.started_at,
             "status": self.status,
             "reason": self.reason,
             "candidates": [sessions.describe(session) for session in self.choice.candidates],

@@ -19,10 +19,12 @@ options:
     type: str
     required: true
   status:
-    description: How it ended; V(planned) in check mode, when there is something to do.
+    description:
+      - How it ended; V(planned) in check mode, when there is something to do.
+      - V(unknown) when it was cut off and cannot say what it had done.
     type: str
     required: true
-    choices: [planned, done, partial, nothing_to_do, skipped, refused, failed]
+    choices: [planned, done, partial, nothing_to_do, skipped, refused, failed, unknown]
   changed:
     description: Whether anything was changed.
     type: bool

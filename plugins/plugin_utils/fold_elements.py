@@ -16,7 +16,7 @@ from typing import Any
 Json = dict[str, Any]
 
 FINDING_STATUSES = ("ok", "degraded", "down", "unknown", "skipped")
-ACTION_STATUSES = ("done", "partial", "nothing_to_do", "skipped", "refused", "failed")
+ACTION_STATUSES = ("done", "partial", "nothing_to_do", "skipped", "refused", "failed", "unknown")
 VERIFICATION_STATUSES = ("resolved", "unresolved", "unverified")
 PLAN_STATUSES = ("recommended", "not_recommended")
 RISKS = ("safe", "disruptive", "destructive", "irreversible")

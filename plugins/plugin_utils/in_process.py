@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
@@ -36,7 +37,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
             result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
             return result
         with self._task_environment():
-            result.update(self._run_here())
+            result.update(self._run_here(task_vars))
         return result
 
     def _must_leave_the_process(self) -> bool:
@@ -55,7 +56,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
             os.environ.clear()
             os.environ.update(before)
 
-    def _run_here(self) -> dict[str, Any]:
+    def _run_here(self, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         validation = ArgumentSpecValidator(self.spec.argument_spec, **self.spec.constraints).validate(
             dict(self._task.args)
         )
@@ -66,8 +67,15 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
             result: dict[str, Any] = {"failed": True, "msg": self._explain(validation.errors)}
         else:
             result = conclude(self.spec, params, bool(self._task.check_mode))
-        result.setdefault("invocation", {"module_args": params})
+        if self._shows_invocation(task_vars):
+            result.setdefault("invocation", {"module_args": params})
         return censor(result, secrets)
+
+    def _shows_invocation(self, task_vars: dict[str, Any] | None) -> bool:
+        """Whether results carry the module's arguments: always up to ansible-core 2.20, then as configured."""
+        if not hasattr(constants, "INJECT_INVOCATION"):
+            return True
+        return bool(constants.config.get_config_value("INJECT_INVOCATION", variables=task_vars or {}))
 
     def _explain(self, errors: Any) -> str:
         message = str(errors.msg)

@@ -14,7 +14,11 @@ from typing import Any
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import RESULT_NAME, write_private
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import IncidentLock
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, JournalWriter
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import (
+    FILE_NAME,
+    JournalWriter,
+    verify_chain,
+)
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_records import records_in
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 
@@ -22,6 +26,9 @@ Json = dict[str, Any]
 
 # What a reader must find even when the power goes: what was decided and what was done
 _DURABLE = frozenset({"plan", "action", "error"})
+
+NO_FINDINGS = "each component is a host of that name in the inventory; --tags and --start-at-task may leave checks out"
+NO_PLAN = "the plan is made on localhost; --limit and --tags may leave it out"
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,17 @@ class Recorder:
         self._began: dict[str, tuple[float, bool]] = {}
         self._failures: dict[str, _Failures] = {}
         self._start = time.monotonic()
+        self._acts = False
+        self._kinds: set[str] = set()
 
     def start(self, data: Mapping[str, Any]) -> None:
         """Record the beginning; returns when it is on the disk."""
+        damage = verify_chain(self.directory / FILE_NAME)
+        self._acts = data["run"]["mode"] == "remediate"
         self._writer.append("run_started", data, durable=True)
+        for problem in damage:
+            self.error("journal_damaged", f"Continuing the journal of {self.directory.name}: {problem}")
+        self._kinds.clear()
 
     def step_started(self, step: Step, *, mutates: bool) -> None:
         """Record that a step begins; one that can change something is on the disk when this returns."""
@@ -123,6 +137,7 @@ class Recorder:
         """Record what a task's result hands over under ``record`` and ``records``."""
         records, malformed = records_in(result)
         for kind, data in records:
+            self._kinds.add(kind)
             self._writer.append(kind, data, durable=kind in _DURABLE)
         if malformed:  # what was meant to be recorded is lost: the result must not look as if nothing was
             self.error("internal", f"Recording what a step found: {malformed} of its records are malformed")
@@ -130,6 +145,7 @@ class Recorder:
     def error(self, code: str, message: str, *, hint: str | None = None, component: str | None = None) -> None:
         """Record that something went wrong with the run itself."""
         data = {"code": code, "message": message, "hint": hint, "component": component}
+        self._kinds.add("error")
         self._writer.append("error", data, durable=True)
 
     def finish(self, hosts: Mapping[str, Mapping[str, int]], notes: Iterable[tuple[str, str, str]] = ()) -> Json:
@@ -141,6 +157,7 @@ class Recorder:
         """
         for host, counts in hosts.items():
             self._record_failures(host, counts)
+        self._record_gaps()
         for code, message, hint in notes:
             self.error(code, message, hint=hint)
         self._writer.append("run_ended", {"hosts": hosts}, durable=True)
@@ -166,6 +183,15 @@ class Recorder:
         """Let go of the journal and of the incident."""
         self._writer.close()
         self._lock.release()
+
+    def _record_gaps(self) -> None:
+        """Say why nothing was found or planned, where no other error says so."""
+        if "error" in self._kinds:
+            return
+        if "finding" not in self._kinds:
+            self.error("no_findings", "Examining the components: no check was made", hint=NO_FINDINGS)
+        elif self._acts and "plan" not in self._kinds:
+            self.error("no_plan", "Acting on what was approved: nothing was planned or done", hint=NO_PLAN)
 
     def _record_failures(self, host: str, counts: Mapping[str, int]) -> None:
         """A host stops at a failure that nobody rescues, so the last ones are those that count."""

@@ -22,7 +22,7 @@ OUTCOMES = (
 _COULD_NOT_RUN = frozenset({"no_hosts", "usage", "internal", "locked"})
 _REFUSALS = frozenset({"refused", "plan_changed"})
 _ACTION_FAILURES = frozenset({"remediation_failed"})
-_STEP_FAILURES = frozenset({"step_failed", "unreachable"})
+_STEP_FAILURES = frozenset({"step_failed", "unreachable", "no_findings", "no_plan"})
 _ACTED = frozenset({"done", "partial"})
 _TROUBLE = frozenset({"degraded", "down"})
 
@@ -33,14 +33,15 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     ==  ===========================================================================================  ===========
     1   the end of the run was not recorded                                                          unknown
     2   the run could not be done: no hosts, usage, an internal error, the incident is locked        failed
-    3   an action was refused, or the plan had changed                                               refused
-    4   an action failed                                                                             failed
-    5   an action did something: any verification unresolved                                         unresolved
-        no verification, or any unverified                                                           unverified
+    3   an action was cut off and cannot say what it had done                                        unknown
+    4   an action was refused, or the plan had changed                                               refused
+    5   an action failed                                                                             failed
+    6   an action did something, or was verified: any verification unresolved                        unresolved
+        no verification, any unverified, or a required finding unknown                               unverified
         all resolved                                                                                 resolved
-    6   a step failed that nobody rescued, no findings at all, or a required one is unknown          incomplete
-    7   any finding degraded or down                                                                 findings
-    8   otherwise                                                                                    healthy
+    7   a step failed that nobody rescued, no findings at all, or a required one is unknown          incomplete
+    8   any finding degraded or down                                                                 findings
+    9   otherwise                                                                                    healthy
     ==  ===========================================================================================  ===========
 
     Args:
@@ -53,24 +54,30 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
         return "unknown"
     if codes & _COULD_NOT_RUN:
         return "failed"
+    if "unknown" in actions:
+        return "unknown"
     if "refused" in actions or codes & _REFUSALS:
         return "refused"
     if "failed" in actions or codes & _ACTION_FAILURES:
         return "failed"
     run = result["run"]
-    if run["mode"] == "remediate" and not run["check_mode"] and actions & _ACTED:
-        return _verified({verdict["status"] for verdict in result["verification"]})
+    acted = run["mode"] == "remediate" and not run["check_mode"] and (actions & _ACTED or result["verification"])
+    if acted:
+        return _verified({verdict["status"] for verdict in result["verification"]}, _blind(result["findings"]))
     return _diagnosed(result["findings"], codes)
 
 
-def _verified(verdicts: Collection[str]) -> str:
+def _verified(verdicts: Collection[str], blind: bool) -> str:
     if "unresolved" in verdicts:
         return "unresolved"
-    return "unverified" if not verdicts or "unverified" in verdicts else "resolved"
+    return "unverified" if blind or not verdicts or "unverified" in verdicts else "resolved"
+
+
+def _blind(findings: Collection[Mapping[str, Any]]) -> bool:
+    return any(finding["status"] == "unknown" and finding["required"] for finding in findings)
 
 
 def _diagnosed(findings: Collection[Mapping[str, Any]], codes: Collection[str]) -> str:
-    blind = any(finding["status"] == "unknown" and finding["required"] for finding in findings)
-    if blind or not findings or _STEP_FAILURES.intersection(codes):
+    if _blind(findings) or not findings or _STEP_FAILURES.intersection(codes):
         return "incomplete"
     return "findings" if any(finding["status"] in _TROUBLE for finding in findings) else "healthy"

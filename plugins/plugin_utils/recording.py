@@ -54,6 +54,14 @@ def run_id() -> str:
     return os.environ.get("RUNBOOK_RUN_ID", "")
 
 
+def is_recorded() -> bool:
+    """Whether the controller that forked this worker records the run.
+
+    The callback publishes the controller's process id; what a shell exports is nobody's parent.
+    """
+    return os.environ.get("RUNBOOK_RECORDER") == str(os.getppid())
+
+
 def now() -> str:
     """The present instant, RFC 3339 in UTC."""
     return rfc3339(dt.datetime.now(dt.UTC))

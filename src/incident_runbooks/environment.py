@@ -73,6 +73,7 @@ def forced(
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_CACHE_PLUGIN": "memory",  # facts of an earlier run must not decide anything
+        "ANSIBLE_TASK_TIMEOUT": "0",  # an action cut off in the middle could not say what it had done
         "ANSIBLE_KEEP_REMOTE_FILES": "False",  # a kept module file holds its arguments
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",  # half an inventory would be half a diagnosis
         # it would wait for an answer that nobody can give

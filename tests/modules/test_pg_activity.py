@@ -213,7 +213,7 @@ def test_limits_of_roles_and_databases_are_shown_with_their_use(pg: Any, app: An
             limits = examine()["slots"]["limits"]
         finally:
             connection.execute(f"ALTER ROLE {pg.app_user} CONNECTION LIMIT -1")
-    assert limits == [{"kind": "role", "name": pg.app_user, "limit": 9, "used": 1}]
+    assert limits == [{"kind": "role", "name": pg.app_user, "limit": 9, "used": 1, "exhausted": False}]
     assert not held.closed
 
 

@@ -58,8 +58,8 @@ def test_limits_of_roles_and_databases_come_with_their_use() -> None:
     ]
     counted = activity.slots(SERVER, limits, [session(1), session(2), session(3, role="other", database="billing")])
     assert counted["limits"] == [
-        {"kind": "role", "name": "app", "limit": 5, "used": 2},
-        {"kind": "database", "name": "billing", "limit": 2, "used": 1},
+        {"kind": "role", "name": "app", "limit": 5, "used": 2, "exhausted": False},
+        {"kind": "database", "name": "billing", "limit": 2, "used": 1, "exhausted": False},
     ]
 
 

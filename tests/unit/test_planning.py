@@ -89,7 +89,7 @@ PLANNED = {"kill-idle": {"status": "planned", "targets": [TARGET]}, "drop-data":
         pytest.param([finding("down", "kill-idle")], PLANNED, [], [], "recommended but not approved", id="unapproved"),
         pytest.param([finding("ok")], PLANNED, ["kill-idle"], [], None, id="healthy: nothing to do, no refusal"),
         pytest.param([finding("down")], PLANNED, ["kill-idle"], [], "no finding recommends it", id="not recommended"),
-        pytest.param([finding("unknown")], PLANNED, ["kill-idle"], [], "no finding recommends it", id="unknown"),
+        pytest.param([finding("unknown")], PLANNED, ["kill-idle"], [], None, id="unknown: incomplete, not refused"),
         pytest.param([finding("down", "kill-idle")], PLANNED, ["nonsense"], [], "no such remediation", id="undeclared"),
         pytest.param(
             [finding("down", "drop-data")], PLANNED, ["drop-data"], [], "approval by id alone is not enough", id="risk"

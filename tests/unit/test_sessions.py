@@ -30,7 +30,7 @@ CHANGE = START + dt.timedelta(minutes=5)
 
 def session(pid: int = 1, **facts: Any) -> SessionFacts:
     """An application's session, idle for 20 minutes."""
-    usual = {
+    usual: dict[str, Any] = {
         "backend_start": START,
         "state_change": CHANGE,
         "database": "brandconnect",
@@ -41,6 +41,8 @@ def session(pid: int = 1, **facts: Any) -> SessionFacts:
         "state_age_s": 1200.0,
         "query": "SELECT 1",
     }
+    if "state_age_s" in facts and facts["state_age_s"] is not None:
+        usual["state_change"] = CHANGE + dt.timedelta(seconds=1200.0 - facts["state_age_s"])
     return SessionFacts(pid, **{**usual, **facts})
 
 

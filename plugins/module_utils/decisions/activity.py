@@ -44,16 +44,14 @@ def slots(
         "used": used,
         "free": max(usable - used, 0),
         "used_ratio": round(used / usable, 4) if usable > 0 else None,
-        "limits": [
-            {
-                "kind": limit["kind"],
-                "name": limit["name"],
-                "limit": limit["connection_limit"],
-                "used": sum(getattr(session, str(limit["kind"])) == limit["name"] for session in taken),
-            }
-            for limit in limits
-        ],
+        "limits": [_limit(limit, taken) for limit in limits],
     }
+
+
+def _limit(limit: Mapping[str, Any], taken: Sequence[SessionFacts]) -> dict[str, Any]:
+    used = sum(getattr(session, str(limit["kind"])) == limit["name"] for session in taken)
+    most = limit["connection_limit"]
+    return {"kind": limit["kind"], "name": limit["name"], "limit": most, "used": used, "exhausted": used >= most}
 
 
 def groups(sessions: Sequence[SessionFacts]) -> list[dict[str, Any]]:

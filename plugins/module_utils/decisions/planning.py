@@ -109,7 +109,11 @@ def decide_run(plan: Json, approved: Sequence[str], findings: Sequence[Json]) ->
     """
     entries = {entry["id"]: entry for entry in plan["remediations"]}
     recommended = [name for name, entry in entries.items() if entry["status"] == "recommended"]
-    trouble = any(finding["status"] not in ("ok", "skipped") for finding in findings)
+    trouble = "; ".join(
+        f"{finding['component']}/{finding['check']} is {finding['status']}: {finding['summary']}"
+        for finding in findings
+        if finding["status"] in TROUBLE
+    )
     to_run: list[str] = []
     refusals: list[Json] = []
     for name in dict.fromkeys(approved):
@@ -124,11 +128,11 @@ def decide_run(plan: Json, approved: Sequence[str], findings: Sequence[Json]) ->
     return [name for name in entries if name in to_run], refusals
 
 
-def _why_not(entry: Json | None, trouble: bool) -> str | None:
+def _why_not(entry: Json | None, trouble: str) -> str | None:
     if entry is None:
         return "this runbook has no such remediation"
     if entry["status"] != "recommended":
-        return f"not recommended: {entry['reason']}" if trouble else None
+        return f"not recommended: {entry['reason']}; {trouble}" if trouble else None
     if entry.get("targets_unknown"):
         return f"its targets are not known: {entry['reason']}"
     if entry["risk"] not in APPROVED_BY_ID:

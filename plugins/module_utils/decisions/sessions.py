@@ -20,6 +20,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.s
 )
 
 IDLE = "idle"
+_NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # The server shows nobody's listeners but the session's own. A LISTEN as the last statement gives one away;
@@ -107,7 +108,8 @@ def choose(sessions: Sequence[SessionFacts], policy: Policy) -> Choice:
             choice.excluded.append(Exclusion(session, *reason))
         else:
             eligible.append(session)
-    eligible.sort(key=lambda session: (-(session.state_age_s or 0), session.pid))
+    # by the instant, not by the age: the server computes ages row by row, and may pause between two rows
+    eligible.sort(key=lambda session: (session.state_change or session.backend_start or _NEVER, session.pid))
     _apply_caps(eligible, sessions, policy, choice)
     return choice
 

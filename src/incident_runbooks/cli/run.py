@@ -164,6 +164,15 @@ def _shown(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (dict, bool)) else str(value)
 
 
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "Running an incident: the current directory does not exist any more", hint="cd elsewhere"
+        ) from error
+
+
 def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     # help needs neither Ansible nor psutil
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
@@ -175,7 +184,7 @@ def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     _require_approvals(kind, given)
     if given["incident"]:
         continued(given["incident"], kind.name)
-    where = inventory.resolve(given["inventory"], os.environ, Path.cwd())
+    where = inventory.resolve(given["inventory"], os.environ, _working_directory())
     progress = Progress(given["verbose"])
     progress.begin(kind, given["remediate"], given["check"], where)
     extra_vars = _extra_vars(kind, ctx)
