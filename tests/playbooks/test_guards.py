@@ -73,6 +73,19 @@ def test_the_connection_limit_of_a_role_is_found(runbook: Runbook, pool: Any, pg
     assert finding["summary"] == f"The role {pg.app_user} has 3 of its 3 connections"
 
 
+def test_a_full_server_matters_more_than_the_limit_of_a_role(runbook: Runbook, pool: Any, pg: Any) -> None:
+    with pg.connect() as admin:
+        admin.execute(f'ALTER ROLE "{pg.app_user}" CONNECTION LIMIT 17')
+    try:
+        pool(17)
+        run = runbook.run()
+    finally:
+        with pg.connect() as admin:
+            admin.execute(f'ALTER ROLE "{pg.app_user}" CONNECTION LIMIT -1')
+    finding = run.finding("connections")
+    assert (finding["cause"], finding["recommend"]) == ("server_slots_exhausted", ["kill-idle-connections"])
+
+
 def test_the_reached_cap_is_named(runbook: Runbook, pool: Any) -> None:
     sessions = pool(17)
     time.sleep(1.1)
