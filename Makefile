@@ -29,6 +29,7 @@ playbooks: $(VENV)/.dev ## yamllint, ansible-lint and a syntax check of every pl
 
 bench: $(VENV)/.lab ## measure what an engineer waits for
 	@$(BIN)/python tests/bench/bench.py
+	@$(BIN)/python tests/bench/bench_logs.py
 
 format: $(VENV)/.dev ## format the Python code
 	$(BIN)/ruff check --fix .

@@ -139,25 +139,51 @@ def pg(request: pytest.FixtureRequest, _postgres_servers: _Servers) -> Iterator[
     running.end_sessions()
 
 
+class _Labs:
+    """Starts a lab when a test first needs it, one of each kind, and removes them at the end."""
+
+    def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self._tmp_path_factory = tmp_path_factory
+        self._running: dict[bool, Lab] = {}
+
+    def get(self, *, cluster: bool) -> Lab:
+        if not lab_binaries.available():
+            absent("no PostgreSQL here; install the extra incident-runbooks[lab], or the Debian package postgresql")
+        if cluster not in self._running:
+            lab = Lab(self._tmp_path_factory.mktemp("lab"))
+            self._running[cluster] = lab
+            lab.up(cluster=cluster)
+        return self._running[cluster]
+
+    def down(self) -> None:
+        for lab in self._running.values():
+            lab.down()
+
+
 @pytest.fixture(scope="session")
-def _session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if not lab_binaries.available():
-        absent("no PostgreSQL here; install the extra incident-runbooks[lab], or the Debian package postgresql")
-    running = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        running.up()
-        yield running
-    finally:
-        running.down()
+def _labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Labs]:
+    labs = _Labs(tmp_path_factory)
+    yield labs
+    labs.down()
 
 
 @pytest.fixture
-def lab(_session_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A running lab without faults; RUNBOOK_LAB names its directory. The test may break it."""
-    monkeypatch.setenv("RUNBOOK_LAB", str(_session_lab.directory.path))
-    _session_lab.heal()
-    yield _session_lab
-    _session_lab.heal()
+def lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A running lab of PostgreSQL alone, without faults; RUNBOOK_LAB names its directory. The test may break it."""
+    yield from _healthy(_labs.get(cluster=False), monkeypatch)
+
+
+@pytest.fixture
+def cluster_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """The same with a cluster and the platform's workloads."""
+    yield from _healthy(_labs.get(cluster=True), monkeypatch)
+
+
+def _healthy(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setenv("RUNBOOK_LAB", str(lab.directory.path))
+    lab.heal()
+    yield lab
+    lab.heal()
 
 
 @pytest.fixture

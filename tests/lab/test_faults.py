@@ -48,11 +48,11 @@ def test_pool_exhaustion(lab: Lab, scalar: Callable[..., Any]) -> None:
     assert "remaining connection slots are reserved" in refusal(lab, "ops")
     assert "remaining connection slots are reserved" in refusal(lab, "app")
     with connect(lab, "superuser") as connection:
-        assert scalar(connection, COUNT, "backend", "idle") == 17
+        assert scalar(connection, COUNT, "report-export", "idle") == 17
     kill_some(lab)
     with connect(lab, "ops") as ops:
         ops.execute("SELECT pg_sleep(0.6)")
-        assert scalar(ops, COUNT, "backend", "idle") == 7, "what is leaked is not refilled"
+        assert scalar(ops, COUNT, "report-export", "idle") == 7, "what is leaked is not refilled"
     lab.heal()
     healthy(lab, scalar)
 
@@ -63,7 +63,7 @@ def test_pool_exhaustion_refill(lab: Lab, scalar: Callable[..., Any]) -> None:
     kill_some(lab)
     with connect(lab, "superuser") as connection:
         connection.execute("SELECT pg_sleep(0.6)")
-        assert scalar(connection, COUNT, "backend", "idle") >= 16, "the superuser's own session takes one slot"
+        assert scalar(connection, COUNT, "report-export", "idle") >= 16, "the superuser's own session takes one slot"
     lab.heal()
     healthy(lab, scalar)
 
@@ -71,7 +71,8 @@ def test_pool_exhaustion_refill(lab: Lab, scalar: Callable[..., Any]) -> None:
 def kill_some(lab: Lab) -> None:
     with connect(lab, "superuser") as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'backend' LIMIT 10"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'report-export' LIMIT 10"
         )
 
 

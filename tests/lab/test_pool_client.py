@@ -16,7 +16,7 @@ from incident_runbooks.lab.lab import Lab
 
 SESSIONS = """
     SELECT pid, state, coalesce(wait_event_type, ''), query FROM pg_stat_activity
-    WHERE application_name = 'backend' AND state = %s AND query LIKE %s ORDER BY backend_start
+    WHERE application_name = 'report-export' AND state = %s AND query LIKE %s ORDER BY backend_start
 """
 
 
@@ -29,13 +29,13 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 def leak(lab: Lab, sessions: int = 1, state: str = "idle", *, refill: bool = False) -> psutil.Process:
-    """Start a leaking pool of the application backend."""
-    lab.start_client(PoolSpec(lab.server.app, "backend", sessions=sessions, state=state, refill=refill))
+    """Start a leaking pool of the application report-export."""
+    lab.start_client(PoolSpec(lab.server.app, "report-export", sessions=sessions, state=state, refill=refill))
     return psutil.Process(lab.read().processes[-1].pid)
 
 
 def seen(lab: Lab, state: str, count: int, query: str = "%") -> list[Any]:
-    """Wait until that many sessions of backend are in that state after that query, and return them."""
+    """Wait until that many sessions of report-export are in that state after that query, and return them."""
     with lab.server.connect(lab.server.superuser) as connection:
 
         def look() -> list[Any] | None:
@@ -54,7 +54,9 @@ def terminate(lab: Lab, pids: list[int]) -> None:
 
 def count(lab: Lab) -> int:
     with lab.server.connect(lab.server.superuser) as connection:
-        row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backend'").fetchone()
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'report-export'"
+        ).fetchone()
     return int(row[0]) if row else -1
 
 
@@ -125,7 +127,7 @@ def test_listeners_and_advisory_locks(lab: Lab) -> None:
 def test_it_ends_with_the_lab(lab: Lab, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     marker.touch()
-    spec = PoolSpec(lab.server.app, "backend", sessions=2)
+    spec = PoolSpec(lab.server.app, "report-export", sessions=2)
     record = clients.start_pool(spec, lab.server, directory=tmp_path, marker=marker, mark={})
     process = psutil.Process(record.pid)
     seen(lab, "idle", 2)

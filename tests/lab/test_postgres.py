@@ -55,7 +55,9 @@ def test_roles_and_their_rights(pg: Any, scalar: Callable[..., Any]) -> None:
     assert scalar(ops, "SELECT pg_has_role('pg_monitor', 'MEMBER') AND pg_has_role('pg_signal_backend', 'MEMBER')")
     assert scalar(app, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
     owners = app.execute("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    assert dict(owners) == dict.fromkeys(("users", "campaigns", "payments", "audit_logs"), pg.app_user)
+    tables = ("users", "campaigns", "payments", "audit_logs")
+    tables += ("refresh_tokens", "password_resets", "campaign_metrics", "processed_events")
+    assert dict(owners) == dict.fromkeys(tables, pg.app_user)
 
 
 def test_ops_sees_and_ends_the_applications_sessions(pg: Any, scalar: Callable[..., Any]) -> None:

@@ -57,12 +57,16 @@ class Runbook:
         }
 
     def command(self, **extra: Any) -> list[str]:
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [str(program), "playbooks/pool_exhaustion.yml", "-i", str(self.write_inventory())]
+        return [*command, "-e", json.dumps(extra)] if extra else command
+
+    def write_inventory(self) -> Path:
+        """Write the inventory, and return where it is."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"all": {"vars": {**local, **FAST}, "hosts": {"postgres": self.host}}}
         self.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(program), "playbooks/pool_exhaustion.yml", "-i", str(self.inventory)]
-        return [*command, "-e", json.dumps(extra)] if extra else command
+        return self.inventory
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "RUNBOOK_"))}
@@ -84,14 +88,14 @@ class Runbook:
     def run(self, *options: str, **extra: Any) -> Run:
         before = set(self.incidents())
         process = self.start(*options, **extra)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=120)
         (directory,) = set(self.incidents()) - before or {None}
         assert directory is not None, f"no incident was recorded:\n{output}"
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         return Run(process.returncode, output, result, self.journal(directory), directory)
 
-    def remediate(self, *options: str, **extra: Any) -> Run:
-        return self.run(*options, runbook_mode="remediate", approved=["kill-idle-connections"], **extra)
+    def remediate(self, *options: str, approve: str = "kill-idle-connections", **extra: Any) -> Run:
+        return self.run(*options, runbook_mode="remediate", approved=[approve], **extra)
 
     def incidents(self) -> list[Path]:
         folder = self.home / "incidents"

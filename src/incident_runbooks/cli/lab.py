@@ -51,13 +51,18 @@ def lab() -> None:
 
 @lab.command()
 @postgres_option
+@click.option(
+    "--cluster/--no-cluster",
+    default=True,
+    help="With a Kubernetes API and the platform's workloads, or PostgreSQL alone. [default: with]",
+)
 @directory_option
 @output_option
-def up(path: Path | None, postgres: str | None, output: str | None) -> Answer:
+def up(path: Path | None, postgres: str | None, output: str | None, *, cluster: bool) -> Answer:
     """Start the lab. A crashed one is cleaned up before."""
     here = open_lab(path)
     with exit_on_signals():
-        changed = here.up(postgres)
+        changed = here.up(postgres, cluster=cluster)
     return _answer(here, output, "started" if changed else "it is up already", changed=changed)
 
 
@@ -126,6 +131,9 @@ def _text(found: dict[str, Any]) -> str:
     title = f"lab in {found['directory']}: {found['state']}"
     lines = [f"{title} ({found['message']})" if "message" in found else title]
     lines += _POSTGRES_TEXT.get(found["postgres"]["state"], _server_text)(found["postgres"])
+    lines += _cluster_text(found["cluster"])
+    absent = [each for each in found["programs"] if each["source"] == "absent"]
+    lines += [f"  {each['name']} is absent: install the package {each['package']}" for each in absent]
     for process in found["processes"]:
         lines.append(f"  process {process['pid']}: {process['name']}" + ("" if process["alive"] else ", ended"))
     for fault in found["faults"]:
@@ -146,6 +154,14 @@ def _server_text(postgres: dict[str, Any]) -> list[str]:
         f"  PostgreSQL {program}: {postgres['state']}, {postgres['host']}:{postgres['port']}/{postgres['database']}",
         f"  login of {postgres['roles']['ops']}: {postgres['ops_login']}",
     ]
+
+
+def _cluster_text(cluster: dict[str, Any]) -> list[str]:
+    if cluster["state"] == "absent":
+        return []
+    lines = [f"  cluster: {cluster['state']}, {cluster['server']}, namespace {cluster['namespace']}"]
+    lines.append(f"  kubectl --kubeconfig {cluster['kubeconfig']}")
+    return lines + [f"  not ready: {each}" for each in cluster["not_ready"]]
 
 
 _POSTGRES_TEXT: dict[str, Callable[[dict[str, Any]], list[str]]] = {"absent": _absent_text}

@@ -13,10 +13,11 @@ from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, 
 from incident_runbooks.lab.server import Login, Server
 
 PREFIX = "client "
-BACKEND = "backend"
-METRIC_WORKER = "metric-worker"
+# Applications outside of the cluster: no workload of the platform has one of these names
+REPORT_EXPORT = "report-export"
+PAYOUT_BATCH = "payout-batch"
 ADMIN_CONSOLE = "admin-console"
-APPLICATIONS = (BACKEND, METRIC_WORKER, ADMIN_CONSOLE)
+APPLICATIONS = (REPORT_EXPORT, PAYOUT_BATCH, ADMIN_CONSOLE)
 
 
 @dataclass(frozen=True)

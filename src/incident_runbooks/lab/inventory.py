@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.server import HOST, Server
+from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 FILE = "inventory.json"  # read by lab.sh of the inventory; holds passwords
 
@@ -28,16 +30,22 @@ def path() -> Path:
     )
 
 
-def of(server: Server) -> dict[str, Any]:
+def of(server: Server, cluster: ClusterPart | None) -> dict[str, Any]:
     """Return what a dynamic inventory says of the lab's hosts, in Ansible's format for ``--list``."""
-    postgres = {
-        "postgres_host": HOST,
-        "postgres_port": server.port,
-        "postgres_database": server.database,
-        "postgres_sslmode": "disable",
-        "postgres_user": server.ops.user,
-        "postgres_password": server.ops.password,
-        "postgres_reserved_user": server.superuser.user,
-        "postgres_reserved_password": server.superuser.password,
+    hosts: dict[str, dict[str, Any]] = {
+        "postgres": {
+            "postgres_host": HOST,
+            "postgres_port": server.port,
+            "postgres_database": server.database,
+            "postgres_sslmode": "disable",
+            "postgres_user": server.ops.user,
+            "postgres_password": server.ops.password,
+            "postgres_reserved_user": server.superuser.user,
+            "postgres_reserved_password": server.superuser.password,
+        }
     }
-    return {"_meta": {"hostvars": {"postgres": postgres}}, "all": {"hosts": ["postgres"]}}
+    common: dict[str, Any] = {}
+    if cluster:
+        hosts["backend"] = {"kubernetes_kubeconfig": str(cluster.kubeconfig), "kubernetes_namespace": NAMESPACE}
+        common = {"pool_exhaustion_pgbouncer_host": HOST, "pool_exhaustion_pgbouncer_port": server.port}
+    return {"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts), "vars": common}}

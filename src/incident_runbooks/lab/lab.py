@@ -8,15 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.lab import binaries, clients, inventory, postgres, processes
+from incident_runbooks.lab import binaries, clients, inventory, kubernetes, postgres, processes
 from incident_runbooks.lab.clients import PoolSpec
 from incident_runbooks.lab.directory import VARIABLE, LabDirectory
 from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import FILE, POSTGRES, State
+from incident_runbooks.lab.state import CLUSTER, FILE, POSTGRES, State
+
+if TYPE_CHECKING:
+    from incident_runbooks.lab.platform import Platform
 
 MARK = "RUNBOOK_LAB_ID"
 _EFFECT_S = 15.0
@@ -52,11 +57,27 @@ class Lab:
             )
         return self._state.server
 
-    def up(self, wanted: str | None = None) -> bool:
+    @property
+    def cluster(self) -> ClusterPart:
+        """The lab's cluster.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self._state.cluster is None:
+            self._state = self._load()
+        if self._state.cluster is None:
+            raise UsageError(
+                f"Looking for a cluster in the lab {self.directory.path}: it has none", hint="runbook lab up"
+            )
+        return self._state.cluster
+
+    def up(self, wanted: str | None = None, *, cluster: bool = True) -> bool:
         """Start the lab; what a crashed one left is cleaned up before.
 
         Args:
             wanted: which PostgreSQL, see :func:`binaries.find`.
+            cluster: with a cluster and the platform's workloads, which takes some seconds more.
 
         Returns:
             False if it was up already.
@@ -75,7 +96,7 @@ class Lab:
             self._stop_everything()
             self.directory.empty()
             try:
-                self._start(chosen)
+                self._start(chosen, cluster=cluster)
             except BaseException:
                 self._tear_down()
                 raise
@@ -104,6 +125,8 @@ class Lab:
                     f"Breaking the lab with {name}: {', '.join(other)} is in effect", hint="first: runbook lab heal"
                 )
             self._require_postgres(name)
+            if FAULTS[name].needs_cluster:
+                _ = self.cluster
             self._progress(f"injecting {name}: {FAULTS[name].what}")
             self._state.faults.append({"name": name, "since": _now()})
             self._save()
@@ -158,6 +181,16 @@ class Lab:
         self._state.processes = [each for each in self._state.processes if each.name != POSTGRES]
         self._save()
 
+    def platform(self) -> Platform:
+        """Return the platform's workloads in the cluster.
+
+        Raises:
+            UsageError: the lab has no cluster.
+        """
+        from incident_runbooks.lab.platform import Platform  # noqa: PLC0415 - the command's help must not wait for it
+
+        return Platform(self.cluster, self.server, self._progress)
+
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until *condition* holds.
 
@@ -190,7 +223,7 @@ class Lab:
             _ = self.server
             yield
 
-    def _start(self, chosen: binaries.Binaries) -> None:
+    def _start(self, chosen: binaries.Binaries, *, cluster: bool) -> None:
         from incident_runbooks.lab import seed  # noqa: PLC0415 - with psycopg, see wait_until()
 
         began = time.monotonic()
@@ -198,8 +231,12 @@ class Lab:
         self._state = State(server=postgres.lay_out(chosen, self.directory.path))
         self._save()  # before there is anything to forget
         postgres.initialise(self.server, mark=self._mark())
+        if cluster:
+            self._start_cluster()  # it gets ready while PostgreSQL does
         self._start_postgres()
         seed.seed(self.server)
+        if cluster:
+            self._deploy()
         self._progress(f"the lab is up after {time.monotonic() - began:.1f} s in {self.directory.path}")
 
     def _start_postgres(self) -> None:
@@ -208,12 +245,35 @@ class Lab:
         self._save()
         self._progress(f"PostgreSQL listens on {server.host}:{server.port}")
 
+    def _start_cluster(self) -> None:
+        from incident_runbooks.lab.platform import Platform  # noqa: PLC0415 - see platform()
+
+        Platform.fetch_programs(self._progress)
+        self._state.cluster = kubernetes.lay_out(self.directory.path)
+        self._add(kubernetes.start(self.cluster, mark=self._mark()))
+
+    def _deploy(self) -> None:
+        kubernetes.wait_until_it_answers(self.cluster, self._alive(CLUSTER))
+        self._progress(f"the cluster's API answers on {self.cluster.port}; starting the platform's workloads")
+        platform = self.platform()
+        platform.deploy()
+        platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
+
     def _heal(self) -> list[str]:
         undone = self._state.fault_names()
         if self._alive(POSTGRES) is None and "postgres-down" not in undone:
             undone.append("PostgreSQL was not running")
+        if self._state.cluster and self._alive(CLUSTER) is None:
+            raise RunbookError(
+                f"Healing the lab {self.directory.path}: its cluster has ended", hint="runbook lab down, runbook lab up"
+            )
         self._stop_clients()
+        platform = self.platform() if self._state.cluster else None
+        if platform:
+            platform.restore()  # before anybody waits for slots: leaking pods hold them
         self.wait_until(self._well, "the ops role gets in and no leaked session is left")
+        if platform:
+            platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
         self._state.faults = []
         self._save()
         return undone
@@ -287,7 +347,7 @@ class Lab:
     def _save(self) -> None:
         self.directory.write(FILE, self._state.to_plain())
         if self._state.server:
-            self.directory.write(inventory.FILE, inventory.of(self._state.server))
+            self.directory.write(inventory.FILE, inventory.of(self._state.server, self._state.cluster))
 
 
 def _now() -> str:

@@ -4,6 +4,8 @@ CREATE TABLE users (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     email text NOT NULL UNIQUE,
     role text NOT NULL CHECK (role IN ('brand', 'creator', 'admin')),
+    password_hash text, -- scrypt; without one nobody can log in as this user
+    two_factor_required boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -34,6 +36,35 @@ CREATE TABLE audit_logs (
     resource_id text,
     ip_address inet,
     created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE refresh_tokens (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users (id),
+    issued_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
+
+CREATE TABLE password_resets (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users (id),
+    requested_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The last numbers of each campaign; their history is in ClickHouse
+CREATE TABLE campaign_metrics (
+    campaign_id bigint NOT NULL REFERENCES campaigns (id),
+    platform text NOT NULL CHECK (platform IN ('meta', 'tiktok', 'youtube')),
+    views bigint NOT NULL DEFAULT 0 CHECK (views >= 0),
+    synced_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (campaign_id, platform)
+);
+
+-- Stripe delivers an event more than once
+CREATE TABLE processed_events (
+    id text PRIMARY KEY,
+    type text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE INDEX idx_audit_logs_created_at ON audit_logs (created_at DESC);
@@ -75,3 +106,11 @@ SELECT
     CASE WHEN n % 50 = 0 THEN NULL ELSE ('192.0.2.' || 1 + n % 200)::inet END,
     now() - make_interval(secs => 40 * n)
 FROM generate_series(1, 2000) AS n;
+
+INSERT INTO refresh_tokens (user_id, issued_at)
+SELECT 1 + n % 60, now() - make_interval(mins => 20 * n)
+FROM generate_series(0, 119) AS n;
+
+INSERT INTO campaign_metrics (campaign_id, platform, views, synced_at)
+SELECT campaign, platform, 1000 * campaign, now() - interval '10 minutes'
+FROM generate_series(1, 40) AS campaign, unnest(ARRAY['meta', 'tiktok', 'youtube']) AS platform;

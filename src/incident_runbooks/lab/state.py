@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Server
 
 FILE = "lab.json"
 POSTGRES = "postgres"
+CLUSTER = "cluster"
 
 
 @dataclass
@@ -20,11 +22,13 @@ class State:
 
     Attributes:
         server: its PostgreSQL; ``None`` while it is being made.
+        cluster: its cluster; ``None`` where it has none, or not yet.
         processes: every process that was started and not yet stopped.
         faults: what was broken and not yet healed: ``name``, ``since`` (RFC 3339).
     """
 
     server: Server | None = None
+    cluster: ClusterPart | None = None
     processes: list[ProcessRecord] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
 
@@ -33,6 +37,7 @@ class State:
         return {
             "version": 1,
             POSTGRES: self.server.to_plain() if self.server else None,
+            CLUSTER: self.cluster.to_plain() if self.cluster else None,
             "processes": [record.to_plain() for record in self.processes],
             "faults": self.faults,
         }
@@ -44,8 +49,9 @@ class State:
             return cls()
         try:
             server = Server.from_plain(plain[POSTGRES]) if plain.get(POSTGRES) else None
+            cluster = ClusterPart.from_plain(plain[CLUSTER]) if plain.get(CLUSTER) else None
             processes = [ProcessRecord(**record) for record in plain["processes"]]
-            return cls(server=server, processes=processes, faults=list(plain["faults"]))
+            return cls(server=server, cluster=cluster, processes=processes, faults=list(plain["faults"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             return cls()
 

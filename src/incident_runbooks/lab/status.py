@@ -9,7 +9,8 @@ from incident_runbooks.lab import binaries
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import POSTGRES, State
+from incident_runbooks.lab.state import CLUSTER, POSTGRES, State
+from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 UP = "up"
 DOWN = "down"
@@ -20,7 +21,8 @@ def describe(lab: Lab) -> dict[str, Any]:
     """Return the lab's status as plain data.
 
     ``state`` is ``down`` where there is no lab, ``damaged`` where a process has died that no fault stopped,
-    else ``up``. While it is down, ``postgres.available`` lists what could serve, best first.
+    else ``up``. While it is down, ``postgres.available`` lists what could serve, best first. ``programs`` says which
+    link of the chain has each further program.
     """
     state = lab.read()
     if not lab.directory.exists() or state.server is None:
@@ -54,6 +56,8 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
         "directory": str(lab.directory.path),
         "state": found,
         "postgres": server,
+        "cluster": _cluster(lab, state),
+        "programs": binaries.describe(),
         "processes": [
             {"name": each.name, "pid": each.pid, "alive": each.find() is not None} for each in state.processes
         ],
@@ -63,3 +67,20 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
             if fault["name"] in FAULTS
         ],
     }
+
+
+def _cluster(lab: Lab, state: State) -> dict[str, Any]:
+    """What clients of the cluster need, and how its workloads are. Without any token."""
+    part, record = state.cluster, state.record(CLUSTER)
+    if part is None:
+        return {"state": "absent"}
+    alive = record is not None and record.find() is not None
+    facts = {
+        "state": "running" if alive else "dead",
+        "pid": record.pid if record else None,
+        "server": part.url,
+        "kubeconfig": str(part.kubeconfig),
+        "namespace": NAMESPACE,
+        "audit_log": str(part.audit_log),
+    }
+    return facts | {"not_ready": lab.platform().not_ready() if alive else []}

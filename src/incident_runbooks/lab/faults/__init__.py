@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from incident_runbooks.lab.faults import idle_in_transaction, pool_exhaustion, postgres_down
+from incident_runbooks.lab.faults import idle_in_transaction, pool_exhaustion, postgres_down, workloads
 from incident_runbooks.lab.faults.fault import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -14,5 +14,6 @@ FAULTS: dict[str, Fault] = {
         pool_exhaustion.FULL,
         idle_in_transaction.FAULT,
         postgres_down.FAULT,
+        *workloads.FAULTS,
     )
 }

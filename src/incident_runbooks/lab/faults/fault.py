@@ -18,11 +18,13 @@ class Fault:
     Attributes:
         name: for ``runbook lab break``.
         what: what it does to the lab, in one line.
-        cause: the cause that a diagnosis is expected to name.
+        cause: the cause that a diagnosis is expected to name; ``None`` where no runbook looks for it yet.
         inject: does it and returns when it is seen to be in effect; whatever it starts, ``heal`` stops.
+        needs_cluster: only a lab with a cluster can be broken like this.
     """
 
     name: str
     what: str
-    cause: str
+    cause: str | None
     inject: Callable[[Lab], None]
+    needs_cluster: bool = False

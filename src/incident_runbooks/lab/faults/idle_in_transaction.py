@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from incident_runbooks.lab.clients import BACKEND, METRIC_WORKER, PoolSpec
+from incident_runbooks.lab.clients import PAYOUT_BATCH, REPORT_EXPORT, PoolSpec
 from incident_runbooks.lab.faults.fault import Fault
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ _BLOCKED = """
 
 def _inject(lab: Lab) -> None:
     app = lab.server.app
-    lab.start_client(PoolSpec(app, BACKEND, sessions=1, state="idle-in-transaction"))
-    lab.wait_until(lambda: _count(lab, _HOLDERS, BACKEND) == 1, "a session holds a lock in an open transaction")
-    lab.start_client(PoolSpec(app, METRIC_WORKER, sessions=_WAITING, state="blocked"))
-    lab.wait_until(lambda: _count(lab, _BLOCKED, METRIC_WORKER) == _WAITING, "two sessions wait for the lock")
+    lab.start_client(PoolSpec(app, PAYOUT_BATCH, sessions=1, state="idle-in-transaction"))
+    lab.wait_until(lambda: _count(lab, _HOLDERS, PAYOUT_BATCH) == 1, "a session holds a lock in an open transaction")
+    lab.start_client(PoolSpec(app, REPORT_EXPORT, sessions=_WAITING, state="blocked"))
+    lab.wait_until(lambda: _count(lab, _BLOCKED, REPORT_EXPORT) == _WAITING, "two sessions wait for the lock")
 
 
 def _count(lab: Lab, query: str, application: str) -> int:

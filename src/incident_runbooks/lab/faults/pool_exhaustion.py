@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from incident_runbooks.lab.clients import ADMIN_CONSOLE, BACKEND, PoolSpec
+from incident_runbooks.lab.clients import ADMIN_CONSOLE, REPORT_EXPORT, PoolSpec
 from incident_runbooks.lab.faults.fault import Fault
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def _open_pools(lab: Lab, sessions: int, *, refill: bool) -> None:
     for replica in range(_REPLICAS):
         share = sessions // _REPLICAS + (replica < sessions % _REPLICAS)
         if share:
-            lab.start_client(PoolSpec(lab.server.app, BACKEND, sessions=share, refill=refill))
+            lab.start_client(PoolSpec(lab.server.app, REPORT_EXPORT, sessions=share, refill=refill))
 
 
 def _free_slots(lab: Lab) -> int:
     with lab.server.connect(lab.server.superuser) as connection:
-        row = connection.execute(_SLOTS, [BACKEND]).fetchone()
+        row = connection.execute(_SLOTS, [REPORT_EXPORT]).fetchone()
     if row is None:
         return 0
     limit, reserved, used, _ = row
@@ -67,13 +67,13 @@ def _ordinary_slots_taken(lab: Lab, wanted: int) -> bool:
     if lab.server.refusal(lab.server.ops) != _EXHAUSTED:
         return False
     with lab.server.connect(lab.server.superuser) as connection:
-        row = connection.execute(_SLOTS, [BACKEND]).fetchone()
+        row = connection.execute(_SLOTS, [REPORT_EXPORT]).fetchone()
     return row is not None and row[3] >= wanted
 
 
 LEAK = Fault(
     name="pool-exhaustion",
-    what="leaked idle sessions of the application backend take every ordinary connection slot",
+    what="leaked idle sessions of an application outside of the cluster take every ordinary connection slot",
     cause=_EXHAUSTED,
     inject=_leak,
 )

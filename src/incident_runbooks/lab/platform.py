@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The platform's workloads in the lab's cluster: deployed, looked at, brought back to their beginning."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab import binaries
+from incident_runbooks.lab.api import ClusterApi, collection_of, name_of, path_of
+from incident_runbooks.lab.kubernetes import ClusterPart
+from incident_runbooks.lab.server import Server
+from incident_runbooks.lab.workloads import faults, pgbouncer
+from incident_runbooks.lab.workloads.manifests import NAMESPACE, manifests
+from incident_runbooks.lab.workloads.site import Site
+
+_READY_S = 60.0
+_POLL_S = 0.05
+_PROGRAMS = ("redis-server", "pgbouncer")
+_WORKLOADS = ("Deployment", "StatefulSet")
+_LASTING = frozenset({"leak", "memory"})  # a process gets over them only slowly
+_OF_THE_CLUSTER = ("default", "kubernetes", "kube-root-ca.crt")  # every namespace has them
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+
+Json = dict[str, Any]
+
+
+class Platform:
+    """BrandConnect in the lab's cluster, whose API answers.
+
+    Args:
+        part: the cluster.
+        server: the database.
+        progress: told what is going on.
+    """
+
+    def __init__(self, part: ClusterPart, server: Server, progress: Callable[[str], None]) -> None:
+        self.api = ClusterApi(part.kubeconfig)
+        self._progress = progress
+        redis = binaries.locate("redis-server")
+        self.site = Site(server, part.credentials, part.directory, redis=redis)
+
+    @property
+    def manifests(self) -> list[Json]:
+        """The objects as they are at first."""
+        return manifests(self.site)
+
+    @staticmethod
+    def fetch_programs(progress: Callable[[str], None]) -> None:
+        """Get what containers run and this machine has not, as far as that is possible."""
+        for name in _PROGRAMS:
+            if binaries.locate(name) is None:
+                progress(f"fetching the Debian package of {name}")
+                try:
+                    binaries.find_program(name)
+                except RunbookError as error:
+                    progress(f"going on without {name}: {error}")
+
+    def deploy(self) -> None:
+        """Create every object.
+
+        Raises:
+            RunbookError: one is refused.
+        """
+        self.site.prepare()
+        pgbouncer.install(self.site.commands)
+        for manifest in self.manifests:
+            self.api.create(manifest)
+
+    def wait_until_ready(self, *, alive: Callable[[], bool]) -> None:
+        """Wait until every workload has the pods that it wants.
+
+        Args:
+            alive: whether the cluster still runs.
+
+        Raises:
+            RunbookError: it has not, within a minute.
+        """
+        deadline = time.monotonic() + _READY_S
+        while missing := self.not_ready():
+            if time.monotonic() > deadline or not alive():
+                raise RunbookError(
+                    f"Waiting for the workloads of the lab: {'; '.join(missing)}",
+                    hint="see cluster.log there, and the pods' logs under cluster/pods",
+                )
+            time.sleep(_POLL_S)
+
+    def not_ready(self) -> list[str]:
+        """Return the workloads that are not as they should be, each with how far they are."""
+        wanted = [manifest for manifest in self.manifests if manifest["kind"] in _WORKLOADS]
+        return [said for manifest in wanted if (said := _behind(manifest, self.api.get(path_of(manifest))))]
+
+    def pods(self, workload: str) -> list[Json]:
+        """Return the pods of a workload."""
+        return self.api.items(f"{_PODS}?labelSelector=app%3D{workload}")
+
+    def log(self, pod: str) -> str:
+        """Return a pod's log, as far as there is one."""
+        return str(self.api.request("GET", f"{_PODS}/{pod}/log").body.get("message", ""))
+
+    def restore(self) -> list[str]:
+        """Bring the objects back to what they were at first; returns what was different.
+
+        A workload that was changed or restarted is made anew, without its history; what was added is removed.
+        """
+        withdrawn = faults.withdraw(self.site.faults)
+        changed = self._remove_added()
+        for manifest in self.manifests:
+            there = self.api.get(path_of(manifest))
+            if there is not None and _is_as_it_was(manifest, there):
+                continue
+            changed.append(f"{name_of(manifest)} was {'changed' if there else 'missing'}")
+            self._remake(manifest, there)
+        self._replace_pods(everything=bool(_LASTING & set(withdrawn)))
+        return changed
+
+    def _remove_added(self) -> list[str]:
+        changed = []
+        known = {path_of(manifest) for manifest in self.manifests}
+        for collection in {
+            collection_of(manifest) for manifest in self.manifests if "namespace" in manifest["metadata"]
+        }:
+            for there in self.api.items(collection):
+                path = f"{collection}/{there['metadata']['name']}"
+                owned = there["metadata"].get("ownerReferences") or there["metadata"]["name"] in _OF_THE_CLUSTER
+                if path not in known and not owned:
+                    self.api.delete(path, propagationPolicy="Background")
+                    changed.append(f"{path} was added")
+        return changed
+
+    def _remake(self, manifest: Json, there: Json | None) -> None:
+        path = path_of(manifest)
+        if there is not None:
+            self.api.delete(path, propagationPolicy="Foreground")
+            deadline = time.monotonic() + _READY_S
+            while self.api.get(path) is not None and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+        self.api.create(manifest)
+
+    def _replace_pods(self, *, everything: bool) -> None:
+        """Replace pods that have crashed, or all that faults can hit, whatever a fault has left in them."""
+        for pod in self.api.items(_PODS):
+            statuses = (pod.get("status") or {}).get("containerStatuses") or []
+            hit = everything and pod["metadata"]["labels"].get("app") in (faults.BACKEND, faults.METRIC_WORKER)
+            if hit or any(status.get("restartCount") for status in statuses):
+                self.api.delete(f"{_PODS}/{pod['metadata']['name']}", gracePeriodSeconds=1)
+
+
+def _behind(manifest: Json, there: Json | None) -> str | None:
+    """Return how far a workload is from what it should be, ``None`` where it is."""
+    if there is None:
+        return f"{name_of(manifest)} does not exist"
+    status, wanted = there.get("status", {}), there["spec"]["replicas"]
+    counts = {status.get(name, 0) for name in ("replicas", "readyReplicas", "updatedReplicas")}
+    if status.get("observedGeneration") == there["metadata"]["generation"] and counts == {wanted}:
+        return None
+    return f"{name_of(manifest)} has {status.get('readyReplicas', 0)} of {wanted} pods ready"
+
+
+def _is_as_it_was(manifest: Json, there: Json) -> bool:
+    if manifest["kind"] in ("Secret", "ConfigMap"):
+        return _data(manifest) == _data(there) and there.get("immutable") == manifest.get("immutable")
+    return bool(there["metadata"].get("generation", 1) == 1)  # it grows with every change of the specification
+
+
+def _data(found: Json) -> dict[str, str]:
+    plain = {name: base64.b64encode(text.encode()).decode() for name, text in (found.get("stringData") or {}).items()}
+    return {**(found.get("data") or {}), **plain}

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The platform's objects in the lab's cluster, as plain data: what ``kubectl apply`` would get.
+
+The sizes fit the lab's PostgreSQL, which has 17 slots for ordinary roles, 13 of them to plan with (80 %):
+(2 pods of the HPA's maximum + 1 of the surge) x TYPEORM_POOL_MAX 4 + 1 of the metric worker = 13.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from incident_runbooks.lab.binaries import Program
+from incident_runbooks.lab.workloads import faults
+from incident_runbooks.lab.workloads.npm import CALLS_VARIABLE
+from incident_runbooks.lab.workloads.site import PROBE_EMAIL, Site
+
+NAMESPACE = "brandconnect"
+REGISTRY = "registry.brandconnect.example"
+BACKEND_PORT = 3001
+REDIS_PORT = 6379
+BACKEND_REPLICAS = BACKEND_MAXIMUM = 2
+
+Json = dict[str, Any]
+
+# The password is in a file of the pod's own, and never an argument
+_START_REDIS = """\
+umask 077
+printf 'bind %s\\nport 6379\\nrequirepass "%s"\\nappendonly yes\\ndir data\\n' "$POD_IP" "$REDIS_PASSWORD" > redis.conf
+exec "$REDIS_SERVER" redis.conf
+"""
+
+
+def manifests(site: Site) -> list[Json]:
+    """Return every object, in an order in which they can be applied.
+
+    Args:
+        site: the lab they are for; without Redis where it has none.
+    """
+    objects = [_namespace(), *_backend_data(site), *_backend(site), *_metric_worker(site), *_postgres(site)]
+    return objects + (_redis(site, site.redis) if site.redis else [])
+
+
+def _namespace() -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+
+
+def _backend_data(site: Site) -> list[Json]:
+    credentials, server = site.credentials, site.server
+    config = {
+        "DATABASE_HOST": server.host,
+        "DATABASE_PORT": str(server.port),
+        "DATABASE_NAME": server.database,
+        "DATABASE_USER": server.app.user,
+        "LOG_LEVEL": "info",
+        "STRIPE_RATE_LIMIT_PER_SECOND": "100",
+    }
+    return [
+        _object("v1", "ConfigMap", "backend-config", data=config),
+        _secret("backend-database", DATABASE_PASSWORD=server.app.password),
+        _secret("jwt-secret", JWT_SECRET=credentials.jwt_secret),
+        _secret(
+            "stripe-keys",
+            STRIPE_SECRET_KEY=credentials.stripe_secret_key,
+            STRIPE_WEBHOOK_SECRET=credentials.stripe_webhook_secret,
+        ),
+        _secret("login-probe", email=PROBE_EMAIL, password=credentials.probe_password),
+    ]
+
+
+def _backend(site: Site) -> list[Json]:
+    container = {
+        **_python(site, "backend", "backend:1.42.0"),
+        "ports": [{"name": "http", "containerPort": BACKEND_PORT}],
+        "readinessProbe": _probe("/api/health/ready", failures=2),
+        "livenessProbe": _probe("/api/health", failures=10),
+        "resources": _resources("50m", "96Mi", "256Mi"),
+    }
+    container["env"] += [
+        *_values(
+            {
+                "PORT": str(BACKEND_PORT),
+                "TYPEORM_POOL_SIZE": str(site.pool_size),
+                "TYPEORM_POOL_MAX": str(site.pool_max),
+                CALLS_VARIABLE: str(site.npm_calls),
+            }
+        ),
+        _from_secret("DATABASE_PASSWORD", "backend-database"),
+        _from_secret("JWT_SECRET", "jwt-secret"),
+        _from_secret("STRIPE_SECRET_KEY", "stripe-keys"),
+        _from_secret("STRIPE_WEBHOOK_SECRET", "stripe-keys"),
+    ]
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+    selector = {"matchLabels": {"app": "backend"}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "backend"}
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    scaling = {"minReplicas": BACKEND_REPLICAS, "maxReplicas": BACKEND_MAXIMUM}
+    return [
+        _account("backend"),
+        _workload("Deployment", "backend", container, replicas=BACKEND_REPLICAS, strategy=rolling),
+        _service("backend", [{"name": "http", "port": 80, "targetPort": "http"}]),
+        _object("policy/v1", "PodDisruptionBudget", "backend", spec={"minAvailable": 1, "selector": selector}),
+        _object(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            "backend",
+            spec={"scaleTargetRef": target, **scaling, "metrics": [{"type": "Resource", "resource": cpu}]},
+        ),
+    ]
+
+
+def _metric_worker(site: Site) -> list[Json]:
+    container = {
+        **_python(site, "metric-worker", "metric-worker:1.42.0", module="metric_worker"),
+        "resources": _resources("10m", "64Mi", "192Mi"),
+    }
+    container["env"] += [
+        *_values({"METRIC_INGESTION_INTERVAL": "1800"}),
+        _from_secret("DATABASE_PASSWORD", "backend-database"),
+    ]
+    return [_account("metric-worker"), _workload("Deployment", "metric-worker", container, replicas=1)]
+
+
+def _postgres(site: Site) -> list[Json]:
+    server = site.server
+    container = {
+        **_python(site, "postgres", f"postgres:{server.version.split()[0]}", uses_config=False),
+        "ports": [{"name": "postgres", "containerPort": server.port}],
+        "volumeMounts": [{"name": "auth", "mountPath": "/run/secrets/postgres", "readOnly": True}],
+        "resources": _resources("10m", "48Mi", "128Mi"),
+    }
+    environ = {
+        "PGHOST": server.host,
+        "PGPORT": str(server.port),
+        "PGUSER": server.superuser.user,
+        "PGDATABASE": server.database,
+        "PGPASSFILE": "run/secrets/postgres/pgpass",
+        "LAB_POSTGRES_DATA": str(server.data),
+        "LAB_POSTGRES_LOG": str(server.log),
+    }
+    container["env"] += _values(environ)
+    logins = (server.superuser, server.ops, server.app)
+    pgpass = "".join(f"*:*:*:{login.user}:{login.password}\n" for login in logins)
+    volume = {"name": "auth", "secret": {"secretName": "postgres-auth", "defaultMode": 0o600}}
+    return [
+        _account("postgres"),
+        _secret("postgres-auth", pgpass=pgpass),
+        # the users of a PgBouncer that somebody may put before the server
+        _secret("pgbouncer-auth", **{"userlist.txt": f'"{server.app.user}" "{server.app.password}"\n'}),
+        _service("postgres", [{"name": "postgres", "port": 5432, "targetPort": "postgres"}]),
+        _workload("StatefulSet", "postgres", container, replicas=1, serviceName="postgres", volumes=[volume]),
+    ]
+
+
+def _redis(site: Site, redis: Program) -> list[Json]:
+    container = {
+        "name": "redis",
+        "image": f"{REGISTRY}/redis:{redis.version}",
+        "command": ["/bin/sh", "-c", _START_REDIS],
+        "env": [
+            *_values(site.environ(redis.path.parent) | dict(redis.environ) | {"REDIS_SERVER": str(redis.path)}),
+            _from_secret("REDIS_PASSWORD", "redis-auth"),
+            _from_secret("REDISCLI_AUTH", "redis-auth", key="REDIS_PASSWORD"),
+        ],
+        "ports": [{"name": "redis", "containerPort": REDIS_PORT}],
+        "readinessProbe": {"tcpSocket": {"port": "redis"}, "periodSeconds": 1, "timeoutSeconds": 1},
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        "resources": _resources("10m", "16Mi", "128Mi"),
+    }
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    return [
+        _account("redis"),
+        _secret("redis-auth", REDIS_PASSWORD=site.credentials.redis_password),
+        _service("redis", [{"name": "redis", "port": REDIS_PORT, "targetPort": "redis"}]),
+        _workload("StatefulSet", "redis", container, replicas=1, serviceName="redis", volumeClaimTemplates=[claim]),
+    ]
+
+
+def _python(site: Site, name: str, image: str, *, module: str | None = None, uses_config: bool = True) -> Json:
+    """Return the container of one of our programs; the caller adds to its ``env``."""
+    folders = [site.commands] if name == "backend" else []
+    environ = site.environ(*folders, site.server.folder) | {faults.FOLDER_VARIABLE: str(site.faults)}
+    container = {
+        "name": name,
+        "image": f"{REGISTRY}/{image}",
+        "command": [sys.executable, "-P", "-m", f"{__package__}.{module or name}"],
+        "env": _values(environ),
+    }
+    return container | ({"envFrom": [{"configMapRef": {"name": "backend-config"}}]} if uses_config else {})
+
+
+def _workload(
+    kind: str, name: str, container: Json, *, replicas: int, volumes: list[Json] | None = None, **spec: Any
+) -> Json:
+    labels = {"app": name}
+    pod: Json = {"serviceAccountName": name, "terminationGracePeriodSeconds": 10, "containers": [container]}
+    pod |= {"volumes": volumes} if volumes else {}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    if kind == "Deployment":
+        spec = {"progressDeadlineSeconds": 60, **spec}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
+    return _object("apps/v1", kind, name, spec=spec)
+
+
+def _object(api_version: str, kind: str, name: str, **content: Any) -> Json:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def _service(name: str, ports: list[Json]) -> Json:
+    return _object("v1", "Service", name, spec={"selector": {"app": name}, "ports": ports})
+
+
+def _account(name: str) -> Json:
+    return _object("v1", "ServiceAccount", name)
+
+
+def _secret(name: str, **values: str) -> Json:
+    data = {key: base64.b64encode(value.encode()).decode("ascii") for key, value in values.items()}
+    return _object("v1", "Secret", name, type="Opaque", data=data)
+
+
+def _values(environ: Mapping[str, str]) -> list[Json]:
+    """Return variables with fixed values; a dollar sign in one is no reference."""
+    return [{"name": name, "value": value.replace("$", "$$")} for name, value in environ.items()]
+
+
+def _from_secret(variable: str, secret: str, *, key: str | None = None) -> Json:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key or variable}}}
+
+
+def _probe(path: str, *, failures: int) -> Json:
+    handler = {"path": path, "port": "http"}
+    return {"httpGet": handler, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": failures}
+
+
+def _resources(cpu: str, memory: str, limit: str) -> Json:
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's jobs. Each does everything unless its own arguments narrow it: that is how the platform's are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+import psycopg
+
+_DURATION = re.compile(r"(\d+)\s*(s|sec|m|min|h|hour|d|day)s?")
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+
+Options = Mapping[str, Any]
+Connection = psycopg.Connection[Any]
+
+
+class JobError(Exception):
+    """The job cannot be done as it was called."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job.
+
+    Attributes:
+        source: the file that the script names, for npm's banner.
+        options: what narrows it, and how each value is read.
+        run: does it in a transaction, and returns the numbers of what it concerned.
+    """
+
+    source: str
+    options: Mapping[str, Callable[[str], Any]]
+    run: Callable[[Connection, Options], list[int]]
+
+
+def parse(job: Job, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return a job's options; what was not given is ``None``.
+
+    Raises:
+        JobError: an argument is unknown, or its value cannot be read.
+    """
+    found: dict[str, Any] = {**dict.fromkeys(job.options), "json": False, "dry-run": False, "force": False}
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        name, given, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or name not in found:
+            kind = "unknown option" if argument.startswith("-") else "unexpected argument"
+            raise JobError(f"{kind} '{argument}'")
+        if name not in job.options:
+            found[name] = True
+            continue
+        if not given and not waiting:
+            raise JobError(f"option '--{name} <value>' argument missing")
+        try:
+            found[name] = job.options[name](value if given else waiting.pop(0))
+        except ValueError as error:
+            raise JobError(f"option '--{name}': {error}") from error
+    return found
+
+
+def run(script: str, connection: Connection, options: Options) -> dict[str, Any]:
+    """Do a job, or with ``dry-run`` only say what it would concern.
+
+    Args:
+        script: a key of :data:`JOBS`.
+        connection: to the platform's database, in autocommit mode.
+        options: as :func:`parse` returned them.
+
+    Returns:
+        ``job``; ``scope``, the options that narrow it; ``everything``, whether none did; ``dry_run``; ``affected``,
+        how many rows; and ``ids``, their numbers in order.
+
+    Raises:
+        psycopg.Error: the database refused it.
+    """
+    job = JOBS[script]
+    with connection.transaction(force_rollback=bool(options["dry-run"])):
+        ids = job.run(connection, options)
+    scope = {name: _plain(options[name]) for name in job.options}
+    return {
+        "job": script,
+        "scope": scope,
+        "everything": all(value in (None, "all") for value in scope.values()),
+        "dry_run": bool(options["dry-run"]),
+        "affected": len(ids),
+        "ids": sorted(ids),
+    }
+
+
+def read_since(text: str) -> datetime:
+    """Return the time that is so long ago, such as ``1hour``, or that an ISO timestamp names.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if match := _DURATION.fullmatch(text):
+        return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a duration such as 1hour nor an ISO timestamp") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_ids(text: str) -> list[int]:
+    """Return the numbers of a list such as ``1,2,3``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ValueError(f"{text!r} is no list of numbers such as 1,2,3")
+    return [int(each) for each in text.split(",")]
+
+
+def _ids_or(*words: str) -> Callable[[str], str | list[int]]:
+    return lambda text: text if text in words else read_ids(text)
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no number")
+    return int(text)
+
+
+def _retry_failed_payments(connection: Connection, options: Options) -> list[int]:
+    return _changed(
+        connection,
+        "UPDATE payments SET status = 'pending' WHERE id IN (SELECT id FROM payments WHERE status = 'failed'"
+        " AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)"
+        " AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) ORDER BY id LIMIT %(max)s FOR UPDATE) RETURNING id",
+        options,
+    )
+
+
+def _sync_metrics(connection: Connection, options: Options) -> list[int]:
+    wanted = options["campaigns"]
+    narrowed = {**options, "active": wanted == "active", "ids": wanted if isinstance(wanted, list) else None}
+    return _changed(
+        connection,
+        "UPDATE campaign_metrics SET views = views + 1, synced_at = now() FROM campaigns"
+        " WHERE campaigns.id = campaign_id AND (NOT %(active)s OR status = 'active')"
+        " AND (%(ids)s::bigint[] IS NULL OR campaign_id = ANY(%(ids)s))"
+        " AND (%(force)s OR synced_at < now() - interval '5 minutes') RETURNING campaign_id",
+        narrowed,
+    )
+
+
+def _revoke_tokens(connection: Connection, options: Options) -> list[int]:
+    return _changed(
+        connection,
+        "UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL"
+        " AND (%(since)s::timestamptz IS NULL OR issued_at >= %(since)s)"
+        " AND (%(actor-ids)s::bigint[] IS NULL OR user_id = ANY(%(actor-ids)s)) RETURNING id",
+        options,
+    )
+
+
+def _send_password_resets(connection: Connection, options: Options) -> list[int]:
+    return _changed(
+        connection,
+        "INSERT INTO password_resets (user_id) SELECT id FROM users"
+        " WHERE %(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s) ORDER BY id RETURNING user_id",
+        {"ids": _listed(options["affected-users"])},
+    )
+
+
+def _require_2fa(connection: Connection, options: Options) -> list[int]:
+    return _changed(
+        connection,
+        "UPDATE users SET two_factor_required = true WHERE NOT two_factor_required"
+        " AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) RETURNING id",
+        {"ids": _listed(options["user-ids"])},
+    )
+
+
+def _changed(connection: Connection, statement: str, options: Options) -> list[int]:
+    rows = connection.execute(statement.encode(), options).fetchall()
+    return sorted({int(row[0]) for row in rows})
+
+
+def _listed(value: str | list[int] | None) -> list[int] | None:
+    return value if isinstance(value, list) else None
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+JOBS: Mapping[str, Job] = MappingProxyType(
+    {
+        "jobs:retry-failed-payments": Job(
+            "retry-failed-payments.js",
+            {"since": read_since, "ids": read_ids, "max": _limit},
+            _retry_failed_payments,
+        ),
+        "jobs:sync-metrics": Job("sync-metrics.js", {"campaigns": _ids_or("active", "all")}, _sync_metrics),
+        "jobs:revoke-tokens": Job("revoke-tokens.js", {"since": read_since, "actor-ids": read_ids}, _revoke_tokens),
+        "jobs:send-password-resets": Job(
+            "send-password-resets.js", {"affected-users": _ids_or("all")}, _send_password_resets
+        ),
+        "jobs:require-2fa-for-all-users": Job(
+            "require-2fa-for-all-users.js", {"user-ids": _ids_or("all")}, _require_2fa
+        ),
+    }
+)
