@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import recommend
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import incident_dir
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import (
     RecordingAction,
+    is_recorded,
     remembered,
     run_id,
 )
+
+
+def _incident() -> dict[str, str | None]:
+    """The incident of this run and where it is kept, for what preserves evidence; ``None`` where nothing records."""
+    incident = os.environ.get("RUNBOOK_INCIDENT") if is_recorded() else None
+    return {"id": incident, "directory": str(incident_dir(incident)) if incident else None}
 
 
 def all_findings(task_vars: dict[str, Any]) -> list[dict[str, Any]]:
@@ -34,5 +43,6 @@ class ActionModule(RecordingAction):
                 "runbook_choice": [{**entry, "run_id": run_id()} for entry in choice],
                 "runbook_previews": [],
                 "runbook_plan": [],
+                "runbook_incident": _incident(),
             },
         }

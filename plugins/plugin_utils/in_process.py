@@ -66,7 +66,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
         if validation.errors.errors:
             result: dict[str, Any] = {"failed": True, "msg": self._explain(validation.errors)}
         else:
-            result = conclude(self.spec, params, bool(self._task.check_mode))
+            result = _with_lines(conclude(self.spec, params, bool(self._task.check_mode)))
         if self._shows_invocation(task_vars):
             result.setdefault("invocation", {"module_args": params})
         return censor(result, secrets)
@@ -82,3 +82,9 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
         if isinstance(errors[0], UnsupportedError):
             return f"Unsupported parameters for ({self._task.resolved_action}) module: {message}"
         return message
+
+
+def _with_lines(result: dict[str, Any]) -> dict[str, Any]:
+    """Add output split into lines, as Ansible does for an ordinary module."""
+    lines = {f"{name}_lines": (result[name] or "").splitlines() for name in ("stdout", "stderr") if name in result}
+    return {**lines, **result}

@@ -18,7 +18,11 @@ _READ_ONLY = frozenset(
     )
 ) | frozenset(
     f"{COLLECTION}{name}"
-    for name in ("finding", "follow_ups", "pg_activity", "plan", "recommend", "remediation", "verification")
+    for name in (
+        *("connection_budget", "connection_holders", "exhaustion_kind", "pg_activity"),
+        *("k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
+        *("finding", "follow_ups", "plan", "recommend", "remediation", "verification"),
+    )
 )
 _READ_ONLY_ENDINGS = ("_info", "_facts")  # Ansible's rule for modules that only look
 

@@ -27,7 +27,11 @@ Case = tuple[str, dict[str, Any], bool]
 
 
 def cases(login: dict[str, Any]) -> dict[str, Case]:
-    """Each in-process module in a good and in several bad ways: module, arguments, check mode."""
+    """Each in-process module in good and in bad ways: module, arguments, check mode."""
+    return postgres_cases(login) | kubernetes_cases() | pure_cases()
+
+
+def postgres_cases(login: dict[str, Any]) -> dict[str, Case]:
     wrong = {**login, "login_password": CANARY, "reserved_user": None, "reserved_password": None}
     broken = {"login_dsn": f"postgresql://ops:{CANARY}@[nonsense"}
     return {
@@ -48,6 +52,55 @@ def cases(login: dict[str, Any]) -> dict[str, Case]:
         "terminate with a malformed connection string": ("pg_terminate_idle", broken, False),
         "terminate with an unknown state": ("pg_terminate_idle", {**wrong, "states": ["asleep"]}, False),
         "terminate above the cap": ("pg_terminate_idle", {**login, "max_terminate": 1000}, False),
+    }
+
+
+def kubernetes_cases() -> dict[str, Case]:
+    """A cluster that is down suffices: whatever differed between the ways would differ there too."""
+    down = {"host": "https://127.0.0.1:1", "api_key": CANARY, "namespace": "brandconnect"}
+    backend = {**down, "name": "backend"}
+    job = {"npm_script": "job", "allowed": ["job"]}
+    manifest = {"manifest": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}]}
+    reading: dict[str, dict[str, Any]] = {
+        "k8s_workload": backend,
+        "k8s_logs": {**backend, "patterns": {"refused": ["ECONNREFUSED"]}},
+        "k8s_top": backend,
+        "k8s_secret": {**backend, "keys": ["password"], "workload_name": "backend"},
+        "k8s_snapshot": backend,
+    }
+    acting: dict[str, dict[str, Any]] = {
+        "k8s_exec_job": {**backend, **job},
+        "k8s_rollout": {**backend, "action": "restart"},
+        "k8s_apply": {**down, **manifest},
+    }
+    everywhere = {f"{module} without a cluster": (module, given, False) for module, given in (reading | acting).items()}
+    return {
+        **everywhere,
+        **{f"{module} in check mode": (module, given, True) for module, given in acting.items()},
+        **{
+            f"{module} with an unknown option": (module, {**given, "colour": CANARY}, False)
+            for module, given in (reading | acting).items()
+        },
+        "workload in check mode": ("k8s_workload", backend, True),
+        "workload without a kubeconfig": ("k8s_workload", {**backend, "kubeconfig": "/nonexistent"}, False),
+        "workload with a wrong type": ("k8s_workload", {**backend, "request_timeout": CANARY}, False),
+        "workload with its secret in a wrong place": ("k8s_workload", {**backend, "namespace": CANARY}, False),
+        "logs with a wrong pattern": ("k8s_logs", {**backend, "patterns": {"refused": ["("]}}, False),
+        "logs of nothing": ("k8s_logs", down, False),
+    }
+
+
+def pure_cases() -> dict[str, Case]:
+    """Modules that ask nobody."""
+    workload = {"name": "backend", "pool_max": 20, "replicas": 2, "max_replicas": 4, "surge": "25%"}
+    slots = {"usable": 97, "used": 40, "max_connections": 100}
+    return {
+        "budget": ("connection_budget", {"workloads": [workload], "slots": slots, "others": 5}, False),
+        "budget with a wrong type": ("connection_budget", {"workloads": [workload], "others": "many"}, False),
+        "holders": ("connection_holders", {"applications": [{"application": "backend", "workload": "backend"}]}, False),
+        "holders with an unknown option": ("connection_holders", {"colour": "red"}, False),
+        "kind of exhaustion": ("exhaustion_kind", {}, False),
+        "kind of exhaustion with an unknown option": ("exhaustion_kind", {"colour": "red"}, False),
     }
 
 

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""Why a workload may not be rolled out now. Pure, no I/O.
+
+Each guard returns a stable word and a sentence, or ``None`` when it does not object.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import is_secret_like
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
+    Wish,
+    World,
+    annotations_of,
+    chosen_container,
+    env_entry,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import RESTARTED_AT
+
+Objection = tuple[str, str]
+Guard = Callable[[World, Wish, dt.datetime], Objection | None]
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def first_objection(world: World, wish: Wish, now: dt.datetime) -> Objection | None:
+    """Return the first objection of the guards for this action."""
+    for guard in (*COMMON, *BY_ACTION[wish.action]):
+        objection = guard(world, wish, now)
+        if objection:
+            return objection
+    return None
+
+
+def parse_time(text: Any) -> dt.datetime | None:
+    """Read an RFC 3339 instant; ``None`` for anything else."""
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def recent_restarts(world: World, now: dt.datetime, window_s: int) -> list[dt.datetime]:
+    """When the workload was restarted within the last *window_s* seconds, as far as its templates still show."""
+    templates = [world.template, *(revision.template for revision in world.revisions)]
+    moments = {parse_time(annotations_of(template).get(RESTARTED_AT)) for template in templates}
+    return sorted(moment for moment in moments if moment and (now - moment).total_seconds() < window_s)
+
+
+def _deleted(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:
+    if world.metadata.get("deletionTimestamp"):
+        return "being_deleted", f"{world.text} is being deleted"
+    return None
+
+
+def _expected(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    now: dict[str, Any] = {
+        "resource_version": world.metadata.get("resourceVersion"),
+        "generation": world.metadata.get("generation"),
+        "replicas": world.replicas,
+    }
+    for key, actual in now.items():
+        believed = wish.expected.get(key)
+        if believed is not None and str(believed) != str(actual):
+            return "expected_differs", f"{key} of {world.text} was expected to be {believed}, but is {actual}"
+    return _expected_env(world, wish)
+
+
+def _expected_env(world: World, wish: Wish) -> Objection | None:
+    container = chosen_container(world, wish) or {}
+    for name, believed in (wish.expected.get("env") or {}).items():
+        entry = env_entry(container, name) or {}
+        if "valueFrom" in entry or believed != entry.get("value"):
+            return "expected_differs", f"{name} of {world.text} does not have the value that was expected"
+    return None
+
+
+def _no_rollout_by_patch(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    if wish.action == "scale":
+        return None
+    if world.spec.get("paused"):
+        text = f"{world.text} is paused, so nothing would be rolled out; find out who paused it, then resume it"
+        return "paused", text
+    if world.strategy().get("type") == "OnDelete":
+        return "on_delete", f"{world.text} has the strategy OnDelete: its pods change only when each is deleted"
+    return None
+
+
+def _too_often(world: World, wish: Wish, now: dt.datetime) -> Objection | None:
+    restarts = recent_restarts(world, now, wish.restart_window_s)
+    if not wish.restart_limit or len(restarts) < wish.restart_limit:
+        return None
+    minutes = round(wish.restart_window_s / 60)
+    text = (
+        f"{world.text} was restarted {len(restarts)} times in the last {minutes} minutes, last at "
+        f"{restarts[-1].isoformat()}; another restart would not cure what those did not"
+    )
+    return "restarted_too_often", text
+
+
+def _no_pods(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:
+    if world.replicas == 0:
+        return "no_pods", f"{world.text} is scaled to 0, there is nothing to restart"
+    return None
+
+
+def _container(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    names = ", ".join(str(each.get("name")) for each in world.containers)
+    if wish.container is None and len(world.containers) != 1:
+        return "ambiguous_container", f"{world.text} has the containers {names}; name one of them"
+    if chosen_container(world, wish) is None:
+        return "unknown_container", f"{world.text} has no container {wish.container}; it has {names}"
+    return None
+
+
+def _env_names(_world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    for name in wish.env:
+        if not _ENV_NAME.fullmatch(name):
+            return "invalid_name", f"{name!r} is no valid name of an environment variable"
+        if is_secret_like(name):
+            text = f"{name} looks like a secret, which does not belong into a workload; put it into a Secret"
+            return "secret_like_name", text
+    return None
+
+
+def _value_from(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    container = chosen_container(world, wish) or {}
+    for name in wish.env:
+        source = (env_entry(container, name) or {}).get("valueFrom")
+        if source:
+            return "value_from", f"{name} of {world.text} comes from {_source(source)}; change it there"
+    return None
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    kinds = {"configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret"}
+    for key, kind in kinds.items():
+        if key in source:
+            return f"{kind} {source[key].get('name')}, key {source[key].get('key')}"
+    return "a field of the pod"
+
+
+def _scale(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    if world.replicas is None:
+        return "unsupported", f"{world.text} has one pod a node and cannot be scaled"
+    wanted = wish.replicas or 0
+    if wanted < world.replicas:
+        text = f"{world.text} has {world.replicas} replicas; scaling down to {wanted} is not done in an incident"
+        return "scale_down", text
+    if wanted > wish.max_replicas:
+        return "above_max_replicas", f"{wanted} replicas are above the limit max_replicas of {wish.max_replicas}"
+    if not world.autoscaler_known:
+        return "autoscaler_unknown", f"whether an autoscaler scales {world.text} could not be read"
+    if world.autoscaler:
+        name = world.autoscaler["name"]
+        text = f"the HorizontalPodAutoscaler {name} scales {world.text} and would undo it; change its limits instead"
+        return "hpa_managed", text
+    return None
+
+
+def _undo(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    if world.kind != "Deployment":
+        return "unsupported", f"only a Deployment can be undone here, not {world.text}"
+    current = world.revision()
+    known = [revision.number for revision in world.revisions]
+    if wish.to_revision is None:
+        if current is None or not any(number < current for number in known):
+            return "no_previous_revision", f"{world.text} keeps no revision before the current one"
+    elif wish.to_revision not in known:
+        kept = ", ".join(str(number) for number in known) or "none"
+        return "unknown_revision", f"{world.text} keeps no revision {wish.to_revision}; it keeps {kept}"
+    return None
+
+
+COMMON: tuple[Guard, ...] = (_deleted, _expected, _no_rollout_by_patch)
+BY_ACTION: dict[str, tuple[Guard, ...]] = {
+    "restart": (_no_pods, _too_often),
+    "set_env": (_container, _env_names, _value_from),
+    "scale": (_scale,),
+    "undo": (_undo,),
+}

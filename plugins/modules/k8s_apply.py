@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply a manifest to one namespace, after the server itself has checked all of it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: k8s_apply
+short_description: Apply a manifest to one namespace, after the server itself has checked all of it
+version_added: 0.1.0
+description:
+  - Has the server try every object first (server-side dry run), and applies them only when it accepts all.
+  - Applies with the field manager C(incident-runbooks). Fields that others manage are not taken unless O(force) is
+    given; the conflict names the other manager and the fields.
+  - Applies nothing to other namespaces, nothing that is not in a namespace, and no Secrets.
+author:
+  - incident-runbooks contributors (@brandconnect)
+options:
+  manifest:
+    description: YAML text with one or more documents, one object, or a list of objects.
+    type: raw
+    required: true
+  force:
+    description: Take fields that other managers own. They may take them back at any time.
+    type: bool
+    default: false
+  targets:
+    description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
+    type: list
+    elements: dict
+  wait_s:
+    description:
+      - Seconds to wait for the rollout of all Deployments, StatefulSets and DaemonSets in the manifest together; V(0)
+        not to wait.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - brandconnect.incidents.kubernetes
+  - brandconnect.incidents.attributes
+  - brandconnect.incidents.attributes.acting
+notes:
+  - In check mode the server tries every object, and nothing is applied.
+  - It needs C(get) and C(patch) on every object, also for the dry run, and C(create) where one does not exist yet.
+seealso:
+  - name: Server-side apply
+    description: What field managers and conflicts are.
+    link: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+EXAMPLES = r"""
+- name: Plan a PgBouncer
+  brandconnect.incidents.k8s_apply:
+    namespace: brandconnect
+    manifest: "{{ lookup('ansible.builtin.template', 'pgbouncer.yml.j2') }}"
+  check_mode: true
+  register: plan
+
+- name: Apply it, and nothing else
+  brandconnect.incidents.k8s_apply:
+    namespace: brandconnect
+    manifest: "{{ lookup('ansible.builtin.template', 'pgbouncer.yml.j2') }}"
+    targets: "{{ plan.targets }}"
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(planned) in check mode, when there is something to do.
+    - V(done) when all is applied and rolled out.
+    - V(partial) when some of it is, or a rollout had not ended after O(wait_s).
+    - V(failed) when a rollout failed.
+    - V(nothing_to_do) or V(refused), with the word in RV(refusal).
+  returned: success
+  type: str
+  sample: done
+reason:
+  description: Why, in one sentence.
+  returned: success
+  type: str
+  sample: "Deployment/pgbouncer: create; rolled out"
+refusal:
+  description:
+    - With V(nothing_to_do), V(no_change).
+    - With V(refused), V(empty_manifest), V(secret_in_manifest), V(secret_like_name), V(other_namespace),
+      V(duplicate_object), V(unknown_kind), V(cluster_scoped), V(rejected), V(field_conflict) or V(plan_changed).
+    - Null otherwise.
+  returned: success
+  type: str
+  sample: null
+started_at:
+  description: When it began to look, RFC 3339.
+  returned: success
+  type: str
+  sample: "2026-11-23T21:40:12.110000Z"
+targets:
+  description:
+    - Every object that changes. C(manifest) is a fingerprint of what is applied, C(current) of what is there.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {api_version: apps/v1, kind: Deployment, namespace: brandconnect, name: pgbouncer, uid: null, operation: create,
+       manifest: 9f86d081884c, current: null}
+before:
+  description:
+    - Every object of the manifest before, by C(Kind/name); null for one that did not exist. Without status, field
+      managers and what looks like a secret.
+  returned: success
+  type: dict
+  sample: {Service/pgbouncer: null}
+after:
+  description: The same after, in check mode as the server says that it would be.
+  returned: success
+  type: dict
+  sample:
+    Service/pgbouncer:
+      apiVersion: v1
+      kind: Service
+      metadata: {name: pgbouncer, namespace: brandconnect}
+      spec: {ports: [{name: postgres, port: 5432, targetPort: postgres}]}
+results:
+  description:
+    - What became of each object. C(operation) is V(create), V(update), V(none) or null when it is not known.
+    - C(result) is V(applied), V(would_apply), V(unchanged), V(rejected), V(conflict), V(not_finished),
+      V(rollout_failed) or V(not_attempted); in a failure V(unknown) when no answer came.
+    - C(changes) are the fields that differ, C(conflicts) the fields of other managers, C(reason) what the server said.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {kind: ConfigMap, name: pgbouncer, operation: update, result: applied, reason: null, conflicts: [],
+       changes: [{path: .data.size, old: "10", new: "14"}]}
+caveats:
+  description: What a person should know before approving.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+cause:
+  description: Why the cluster could not be asked, as in RV(brandconnect.incidents.k8s_workload#module:cause).
+  returned: failure
+  type: str
+  sample: forbidden
+hint:
+  description: What to check or do about it.
+  returned: failure
+  type: str
+  sample: the login lacks patch on services in namespace brandconnect; bind a Role that grants it
+denied:
+  description: The missing permission.
+  returned: failure
+  type: list
+  elements: dict
+  sample:
+    - {verb: patch, resource: services, subresource: "", api_group: "", namespace: brandconnect, name: pgbouncer}
+"""
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_apply import (
+    Applier,
+    field_conflicts,
+    parse_manifest,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
+    WORKLOAD_KINDS,
+    kubernetes_argument_spec,
+    kubernetes_secrets,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_rollout import wait_for_rollout
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import applying
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import (
+    Report,
+    may_have_happened,
+    same_targets,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import Part
+from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Apply the manifest; see RETURN.
+
+    Raises:
+        KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
+        IncidentsError: the options make no sense.
+    """
+    if params["wait_s"] < 0:
+        raise IncidentsError(f"Applying a manifest: wait_s must be 0 or more, not {params['wait_s']}")
+    with Cluster(params) as cluster:
+        work = _Work(cluster, params)
+        try:
+            work.do(check_mode=check_mode)
+        except KubernetesError as error:
+            error.details.update(work.report.plain() | {"reason": error.message})
+            raise
+        return work.report.plain()
+
+
+class _Work:
+    """One run of the module."""
+
+    def __init__(self, cluster: Cluster, params: dict[str, Any]) -> None:
+        self.cluster = cluster
+        self.params = params
+        self.applier = Applier(cluster, force=params["force"])
+        self.report = Report(dt.datetime.now(dt.UTC))
+        self.parts: list[Part] = []
+
+    def do(self, *, check_mode: bool) -> None:
+        """Look, decide, and apply unless in check mode."""
+        items = parse_manifest(self.params["manifest"])
+        namespace = self.cluster.namespace
+        objection = applying.objection(items, namespace) or self.applier.discover(items)
+        objection = objection or self._look([applying.in_namespace(item, namespace) for item in items])
+        if objection:
+            self.report.end("refused", objection[1], objection[0])
+            return
+        changing = [part for part in self.parts if part.operation != "none"]
+        self.report.targets = [part.target() for part in changing]
+        self._describe()
+        if not changing:
+            self.report.end("nothing_to_do", "everything is already as in the manifest", "no_change")
+        elif not same_targets(self.params["targets"], self.report.targets):
+            text = (
+                "the manifest or the cluster is not any more what the plan was made for; look again and make a new plan"
+            )
+            self.report.end("refused", text, "plan_changed")
+            self.report.results = [_result(part, "not_attempted") for part in self.parts]
+        elif check_mode:
+            self.report.changed = True
+            self.report.end("planned", _summary(changing))
+        else:
+            self._apply()
+            self._wait(_summary(changing))
+
+    def _look(self, items: list[dict[str, Any]]) -> applying.Objection | None:
+        """Have the server try every object; what it does not accept."""
+        refused: dict[str, str] = {}
+        for item in items:
+            try:
+                self.parts.append(self.applier.look(item))
+            except KubernetesError as error:
+                failure = error.failure
+                if failure.cause not in {"invalid", "conflict"}:
+                    raise
+                found = field_conflicts(failure)
+                refused[applying.label(item)] = _conflict_text(found) if found else failure.text
+                part = Part(item)
+                entry = _result(part, "conflict" if found else "rejected", failure.text) | {"operation": None}
+                self.report.results.append(entry | {"conflicts": found})
+            else:
+                self.report.results.append(_result(self.parts[-1], "not_attempted"))
+        if not refused:
+            return None
+        word = "field_conflict" if any(entry["conflicts"] for entry in self.report.results) else "rejected"
+        return word, "; ".join(f"{label}: {why}" for label, why in refused.items())
+
+    def _describe(self) -> None:
+        self.report.before = {part.label: applying.shown(part.current) for part in self.parts}
+        self.report.after = {part.label: applying.shown(part.after) for part in self.parts}
+        self.report.results = [
+            _result(part, "unchanged" if part.operation == "none" else "would_apply") for part in self.parts
+        ]
+        if self.params["force"]:
+            self.report.caveats.append("fields of other managers are taken by force; they may take them back")
+
+    def _apply(self) -> None:
+        """Apply in the order of the manifest; what was already the same is left alone."""
+        self.report.after = dict(self.report.before)
+        results = [_result(part, "unchanged" if part.operation == "none" else "not_attempted") for part in self.parts]
+        self.report.results = results
+        for index, part in enumerate(self.parts):
+            if part.operation == "none":
+                continue
+            try:
+                applied = self.applier.apply(part)
+            except KubernetesError as error:
+                unknown = may_have_happened(error.failure.cause, error.failure.status)
+                word = "unknown" if unknown else "rejected"
+                results[index] = _result(part, word, error.failure.text) | {"conflicts": field_conflicts(error.failure)}
+                self.report.changed = self.report.changed or unknown
+                self.report.status = "partial" if self.report.changed else "failed"
+                raise
+            self.report.changed = True
+            self.report.after[part.label] = applying.shown(applied.after)
+            results[index] = _result(part, "applied")
+
+    def _wait(self, summary: str) -> None:
+        """Wait for the rollout of every workload of the manifest."""
+        deadline = time.monotonic() + self.params["wait_s"]
+        status, said = "done", []
+        for entry in self.report.results:
+            if entry["kind"] not in WORKLOAD_KINDS or not self.params["wait_s"]:
+                continue
+            waited = wait_for_rollout(self.cluster, entry["kind"], entry["name"], max(deadline - time.monotonic(), 0))
+            message = waited.failure.text if waited.failure else str(waited.state.get("message"))
+            if waited.state["done"] and not waited.failure:
+                said.append(f"{entry['kind']}/{entry['name']}: {message}")
+                continue
+            failed = bool(waited.state["failed"])
+            entry |= {"result": "rollout_failed" if failed else "not_finished", "reason": message}
+            said.append(f"{entry['kind']}/{entry['name']} is not rolled out: {message}")
+            status = "failed" if failed or status == "failed" else "partial"
+        self.report.end(status, "; ".join([summary, *said]))
+
+
+def _result(part: Part, result: str, reason: str | None = None) -> dict[str, Any]:
+    return {
+        "kind": part.manifest["kind"],
+        "name": part.manifest["metadata"]["name"],
+        "operation": part.operation,
+        "result": result,
+        "reason": reason,
+        "changes": part.changes(),
+        "conflicts": [],
+    }
+
+
+def _summary(parts: list[Part]) -> str:
+    return "; ".join(f"{part.label}: {part.operation}" for part in parts)
+
+
+def _conflict_text(found: list[dict[str, Any]]) -> str:
+    texts = [_fields_text(entry) for entry in found]
+    return f"{'; '.join(texts)}; agree with the other manager, or give force to take the fields"
+
+
+def _fields_text(entry: Mapping[str, Any]) -> str:
+    return f"{entry['manager']} manages {', '.join(entry['fields']) or 'fields of it'}"
+
+
+SPEC = ModuleSpec(
+    run=run,
+    argument_spec={
+        **kubernetes_argument_spec(),
+        "manifest": {"type": "raw", "required": True},
+        "force": {"type": "bool", "default": False},
+        "targets": {"type": "list", "elements": "dict"},
+        "wait_s": {"type": "int", "default": 120},
+    },
+    secrets=kubernetes_secrets,
+)
+
+
+def main() -> None:
+    """Run as an ordinary module."""
+    run_as_module(SPEC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restart, resize or undo a workload with one patch, and wait until it is rolled out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: k8s_rollout
+short_description: Restart, resize or undo a workload with one patch, and wait until it is rolled out
+version_added: 0.1.0
+description:
+  - Changes one Deployment, StatefulSet or DaemonSet with one patch and waits until every pod is replaced and available.
+  - The patch carries the C(resourceVersion) of the object that was looked at, so it works on that or not at all.
+  - Refuses what would do harm or nothing, each with a stable word in RV(refusal).
+author:
+  - incident-runbooks contributors (@brandconnect)
+options:
+  kind:
+    description: Kind of the workload.
+    type: str
+    choices: [Deployment, StatefulSet, DaemonSet]
+    default: Deployment
+  name:
+    description: Name of the workload.
+    type: str
+    required: true
+  action:
+    description:
+      - V(restart) replaces every pod, as C(kubectl rollout restart) does.
+      - V(set_env) sets environment variables of one container, which replaces every pod as well. No restart is needed.
+      - V(scale) raises the number of pods. It never lowers it.
+      - V(undo) goes back to an earlier revision of a Deployment, as C(kubectl rollout undo) does.
+    type: str
+    choices: [restart, set_env, scale, undo]
+    required: true
+  env:
+    description:
+      - For O(action=set_env), the values by name.
+      - Names that look like a secret are refused, and so are variables that come from a ConfigMap or Secret.
+    type: dict
+  container:
+    description: For O(action=set_env), the container. It may be left out when the pods have only one.
+    type: str
+  replicas:
+    description: For O(action=scale), the number of pods.
+    type: int
+  max_replicas:
+    description: Scaling to more pods than this is refused.
+    type: int
+    default: 20
+  to_revision:
+    description: For O(action=undo), the revision; the one before the current one unless given.
+    type: int
+  surge:
+    description:
+      - V(none) replaces pods without starting extra ones first, by setting C(maxSurge) to 0 and C(maxUnavailable) to 1
+        in the same patch. When the rollout has ended, the strategy before is put back, which makes no new rollout.
+      - If it cannot be put back, RV(caveats) says so, with the old values.
+      - With every connection slot taken, an extra pod would never become ready.
+    type: str
+    choices: [keep, none]
+    default: keep
+  expected:
+    description: What the workload must be for anything to be done.
+    type: dict
+    suboptions:
+      resource_version:
+        description: Its C(resourceVersion).
+        type: str
+      generation:
+        description: Its generation.
+        type: int
+      replicas:
+        description: Its wanted pods.
+        type: int
+      env:
+        description: Values of environment variables by name, null for one that must not be set.
+        type: dict
+  targets:
+    description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
+    type: list
+    elements: dict
+  incident:
+    description:
+      - Id of the incident. It is written into the annotation C(incidents.brandconnect/last-action).
+      - A restart or an undo that the same incident has done already is not done again.
+    type: str
+  restart_limit:
+    description: Refuse a restart after so many within O(restart_window_s); V(0) for no limit.
+    type: int
+    default: 2
+  restart_window_s:
+    description: Seconds that O(restart_limit) looks back, as far as the kept revisions show.
+    type: int
+    default: 1800
+  wait_s:
+    description: Seconds to wait for the end of the rollout, at least 1.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - brandconnect.incidents.kubernetes
+  - brandconnect.incidents.attributes
+  - brandconnect.incidents.attributes.acting
+notes:
+  - In check mode everything is read and decided, and no patch is sent.
+  - It needs C(get) and C(patch) on the workload, and C(list) on C(replicasets) or C(controllerrevisions). For
+    O(action=scale) also C(list) on C(horizontalpodautoscalers).
+seealso:
+  - module: brandconnect.incidents.k8s_workload
+  - module: brandconnect.incidents.k8s_snapshot
+  - module: brandconnect.incidents.connection_budget
+"""
+
+EXAMPLES = r"""
+- name: Plan a restart without extra pods
+  brandconnect.incidents.k8s_rollout:
+    namespace: brandconnect
+    name: backend
+    action: restart
+    surge: none
+    incident: 20261123T214012Z-pool-exhaustion-3f9a
+  check_mode: true
+  register: plan
+
+- name: Restart, and nothing else
+  brandconnect.incidents.k8s_rollout:
+    namespace: brandconnect
+    name: backend
+    action: restart
+    surge: none
+    incident: 20261123T214012Z-pool-exhaustion-3f9a
+    targets: "{{ plan.targets }}"
+
+- name: Lower the size of the pool
+  brandconnect.incidents.k8s_rollout:
+    namespace: brandconnect
+    name: backend
+    action: set_env
+    env:
+      TYPEORM_POOL_MAX: "14"
+    expected:
+      env:
+        TYPEORM_POOL_MAX: "100"
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(planned) in check mode, when there is something to do.
+    - V(done) when every pod is replaced and available.
+    - V(partial) when the patch was taken, but the rollout had not ended after O(wait_s).
+    - V(failed) when the patch was taken and the rollout failed, by its progress deadline.
+    - V(nothing_to_do) or V(refused), with the word in RV(refusal).
+    - In a failure V(unknown) when no answer to the patch came.
+  returned: success
+  type: str
+  sample: done
+reason:
+  description: Why, in one sentence.
+  returned: success
+  type: str
+  sample: "Deployment backend: replace its pods one after the other; 4 replicas are updated and available"
+refusal:
+  description:
+    - With V(nothing_to_do), V(no_change) or V(same_incident).
+    - With V(refused), V(plan_changed), V(expected_differs), V(being_deleted), V(paused), V(on_delete), V(no_pods),
+      V(restarted_too_often), V(ambiguous_container), V(unknown_container), V(invalid_name), V(secret_like_name),
+      V(value_from), V(scale_down), V(above_max_replicas), V(hpa_managed), V(autoscaler_unknown), V(unsupported),
+      V(no_previous_revision) or V(unknown_revision).
+    - Null otherwise.
+  returned: success
+  type: str
+  sample: null
+started_at:
+  description: When it began to look, RFC 3339.
+  returned: success
+  type: str
+  sample: "2026-11-23T21:40:12.110000Z"
+targets:
+  description:
+    - What is touched, from what to what. It stays the same while the pod template and the wanted values do.
+    - C(template) is a fingerprint of the pod template.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: Deployment
+      name: backend
+      namespace: brandconnect
+      uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d
+      action: set_env
+      template: 9f86d081884c
+      changes:
+        - {what: env, container: backend, name: TYPEORM_POOL_MAX, old: "100", new: "14"}
+before:
+  description: The workload before. C(strategy) and C(env) are what to go back to.
+  returned: success
+  type: dict
+  sample: &state
+    kind: Deployment
+    name: backend
+    namespace: brandconnect
+    uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d
+    resource_version: "48151"
+    generation: 7
+    revision: 7
+    replicas: 4
+    updated: 4
+    ready: 4
+    available: 4
+    strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}
+    images: {backend: registry.example.com/backend:1.4.2}
+    restarted_at: null
+    env: {TYPEORM_POOL_MAX: "100"}
+after:
+  description: The workload after; the same as before when nothing was done.
+  returned: success
+  type: dict
+  sample: *state
+results:
+  description:
+    - What became of the workload. C(result) is V(rolled_out), V(would_change), V(not_finished), V(rollout_failed) or
+      V(not_attempted); in a failure V(unknown) when no answer to the patch came.
+    - C(not_ready) are the pods that were not ready at the end, with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {kind: Deployment, name: backend, result: rolled_out, reason: 4 replicas are updated and available,
+       waited_s: 21.3, not_ready: []}
+caveats:
+  description: What a person should know before approving, and what stays to be done.
+  returned: success
+  type: list
+  elements: str
+  sample: [there is only one pod, so requests fail until the new one is ready]
+cause:
+  description: Why the cluster could not be asked, as in RV(brandconnect.incidents.k8s_workload#module:cause).
+  returned: failure
+  type: str
+  sample: forbidden
+hint:
+  description: What to check or do about it.
+  returned: failure
+  type: str
+  sample: the login lacks patch on deployments.apps in namespace brandconnect; bind a Role that grants it
+denied:
+  description: The missing permission.
+  returned: failure
+  type: list
+  elements: dict
+  sample:
+    - {verb: patch, resource: deployments, subresource: "", api_group: apps, namespace: brandconnect, name: backend}
+"""
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
+    kubernetes_argument_spec,
+    kubernetes_secrets,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_rollout import (
+    Waited,
+    put_back,
+    read_world,
+    unready_pods,
+    wait_for_rollout,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
+    Wish,
+    World,
+    describe,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_plan import (
+    NO_SURGE,
+    Plan,
+    make_plan,
+    strategy_text,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+LEAST = {"wait_s": 1, "max_replicas": 1, "restart_limit": 0, "restart_window_s": 1}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Change the workload and wait; see RETURN.
+
+    Raises:
+        KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
+        IncidentsError: the options make no sense.
+    """
+    for option, least in LEAST.items():
+        if params[option] < least:
+            msg = f"Reading the options of the rollout: {option} must be {least} or more, not {params[option]}"
+            raise IncidentsError(msg)
+    report = Report(dt.datetime.now(dt.UTC))
+    with Cluster(params) as cluster:
+        try:
+            _Rollout(cluster, params, report).do(check_mode=check_mode)
+        except KubernetesError as error:
+            error.details.update(report.plain() | {"reason": error.message})
+            raise
+    return report.plain()
+
+
+class _Rollout:
+    """One run of the module."""
+
+    def __init__(self, cluster: Cluster, params: dict[str, Any], report: Report) -> None:
+        self.cluster = cluster
+        self.kind, self.name, self.wait_s = params["kind"], params["name"], params["wait_s"]
+        self.wish = _read_wish(params)
+        self.report = report
+
+    def do(self, *, check_mode: bool) -> None:
+        """Look, decide, and act unless in check mode."""
+        scaling = self.wish.action == "scale"
+        world = read_world(self.cluster, self.kind, self.name, autoscalers=scaling)
+        plan = make_plan(world, self.wish, self.report.started_at)
+        self.report.before = self.report.after = describe(world, self.wish)
+        self.report.targets, self.report.caveats = list(plan.targets), list(plan.caveats)
+        if plan.status != "planned":
+            self.report.end(plan.status, plan.reason, plan.word)
+            self._note("not_attempted", plan.reason)
+        elif check_mode:
+            self.report.changed = True
+            self.report.end("planned", plan.reason)
+            self._note("would_change", plan.reason)
+        elif self._patch(plan):
+            waited = wait_for_rollout(self.cluster, self.kind, self.name, self.wait_s)
+            self._conclude(plan, world, waited)
+
+    def _patch(self, plan: Plan) -> bool:
+        """Send the patch; whether the server took it. On a conflict nothing was changed."""
+        path = self.cluster.workload_path(self.kind, self.name)
+        try:
+            self.cluster.patch(path, plan.patch, plan.patch_kind)
+        except KubernetesError as error:
+            if error.failure.cause == "conflict":
+                reason = f"{self.kind} {self.name} was changed while it was looked at; look again and make a new plan"
+                self.report.end("refused", reason, "plan_changed")
+                self._note("not_attempted", error.failure.text)
+                return False
+            unknown = may_have_happened(error.failure.cause, error.failure.status)
+            self.report.changed = unknown
+            self.report.end("unknown" if unknown else "failed", error.message)
+            self._note("unknown" if unknown else "not_attempted", error.failure.text)
+            raise
+        self.report.changed = True
+        return True
+
+    def _conclude(self, plan: Plan, world: World, waited: Waited) -> None:
+        state = waited.state
+        if waited.workload:
+            self.report.after = describe(replace(world, workload={"kind": self.kind, **waited.workload}), self.wish)
+        if state["done"] and not waited.failure:
+            self.report.end("done", f"{plan.reason}; {state['message']}")
+            self._note("rolled_out", state["message"], waited)
+            self._put_back(plan, world)
+            return
+        if plan.put_back:
+            self.report.caveats.append(f"{world.text} keeps maxSurge 0; put back {strategy_text(world)} by hand")
+        said = f"the cluster could not be asked: {waited.failure.text}" if waited.failure else str(state.get("message"))
+        if state["failed"]:
+            self.report.end("failed", f"{plan.reason}; the rollout failed: {said}")
+            self._note("rollout_failed", said, waited)
+            return
+        self.report.end("partial", f"{plan.reason}; not finished after {waited.waited_s:g} s: {said}")
+        self._note("not_finished", said, waited)
+
+    def _put_back(self, plan: Plan, world: World) -> None:
+        """Undo what was set for this rollout only."""
+        if plan.put_back is None:
+            return
+        try:
+            workload = put_back(self.cluster, self.kind, self.name, NO_SURGE, plan.put_back)
+        except KubernetesError as error:
+            said = f"{world.text} keeps maxSurge 0: {error.failure.text}; put back {strategy_text(world)} by hand"
+            self.report.caveats.append(said)
+            return
+        self.report.after = describe(replace(world, workload={"kind": self.kind, **workload}), self.wish)
+
+    def _note(self, result: str, reason: str, waited: Waited | None = None) -> None:
+        entry: dict[str, Any] = {"kind": self.kind, "name": self.name, "result": result, "reason": reason}
+        if waited:
+            pods = unready_pods(self.cluster, self.kind, waited.workload) if waited.workload else []
+            entry |= {"waited_s": waited.waited_s, "not_ready": pods}
+        self.report.results = [entry]
+
+
+def _read_wish(params: dict[str, Any]) -> Wish:
+    expected = {key: value for key, value in (params["expected"] or {}).items() if value is not None}
+    return Wish(
+        action=params["action"],
+        env={str(name): str(value) for name, value in (params["env"] or {}).items()},
+        container=params["container"] or None,
+        replicas=params["replicas"],
+        to_revision=params["to_revision"],
+        surge=params["surge"],
+        expected=expected,
+        targets=params["targets"],
+        incident=params["incident"] or None,
+        max_replicas=params["max_replicas"],
+        restart_limit=params["restart_limit"],
+        restart_window_s=params["restart_window_s"],
+    )
+
+
+SPEC = ModuleSpec(
+    run=run,
+    argument_spec={
+        **kubernetes_argument_spec(),
+        "kind": {"type": "str", "choices": ["Deployment", "StatefulSet", "DaemonSet"], "default": "Deployment"},
+        "name": {"type": "str", "required": True},
+        "action": {"type": "str", "choices": ["restart", "set_env", "scale", "undo"], "required": True},
+        "env": {"type": "dict"},
+        "container": {"type": "str"},
+        "replicas": {"type": "int"},
+        "max_replicas": {"type": "int", "default": 20},
+        "to_revision": {"type": "int"},
+        "surge": {"type": "str", "choices": ["keep", "none"], "default": "keep"},
+        "expected": {
+            "type": "dict",
+            "options": {
+                "resource_version": {"type": "str"},
+                "generation": {"type": "int"},
+                "replicas": {"type": "int"},
+                "env": {"type": "dict"},
+            },
+        },
+        "targets": {"type": "list", "elements": "dict"},
+        "incident": {"type": "str"},
+        "restart_limit": {"type": "int", "default": 2},
+        "restart_window_s": {"type": "int", "default": 1800},
+        "wait_s": {"type": "int", "default": 300},
+    },
+    constraints={"required_if": [("action", "set_env", ["env"]), ("action", "scale", ["replicas"])]},
+    secrets=kubernetes_secrets,
+)
+
+
+def main() -> None:
+    """Run as an ordinary module."""
+    run_as_module(SPEC)
+
+
+if __name__ == "__main__":
+    main()
