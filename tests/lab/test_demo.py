@@ -63,7 +63,7 @@ def test_from_fault_to_report(temporary: Path, runbook_home: Path, tmp_path: Pat
         "diagnose",
         "remediate",
     ]
-    assert "lab: injecting pool-exhaustion" in done.stderr
+    assert "lab: injecting backend-leak" in done.stderr
 
 
 def test_interrupted_it_removes_its_lab(temporary: Path, runbook_home: Path, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_an_error_removes_its_lab(temporary: Path, runbook_home: Path, monkeypat
     assert os.environ["RUNBOOK_LAB"] == "/the/operators/own"
 
 
-def test_a_diagnosis_that_misses_the_fault_is_a_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diagnosis_that_misses_the_fault_is_a_failure(cluster_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     blind = {"outcome": "healthy", "findings": [{"cause": None}], "incident": {"id": "pool-exhaustion-x"}, "errors": []}
     monkeypatch.setattr(execution, "execute", lambda _: blind)
-    with pytest.raises(RunbookError, match="does not name server_slots_exhausted"):
-        _rehearse(lab, catalogue.get("pool-exhaustion"), REHEARSALS["pool-exhaustion"], 0)
+    with pytest.raises(RunbookError, match="does not name connection_leak"):
+        _rehearse(cluster_lab, catalogue.get("pool-exhaustion"), REHEARSALS["pool-exhaustion"], 0)

@@ -41,7 +41,7 @@ def test_diagnosis_of_a_full_server_changes_nothing_and_shows_the_plan(runbook: 
     assert run.result["outcome"] == "findings"
     assert (finding["status"], finding["cause"]) == ("down", "server_slots_exhausted")
     assert [attempt["sqlstate"] for attempt in finding["data"]["attempts"]] == ["53300", None]
-    (planned,) = run.result["plan"]["remediations"]
+    planned = next(item for item in run.result["plan"]["remediations"] if item["id"] == "kill-idle-connections")
     assert planned["status"] == "recommended"
     pids = {session.info.backend_pid for session in sessions}
     targets = {target["pid"] for target in planned["targets"]}

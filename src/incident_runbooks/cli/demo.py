@@ -42,7 +42,7 @@ class Rehearsal:
     approve: tuple[str, ...]
 
 
-REHEARSALS = {"pool-exhaustion": Rehearsal(fault="pool-exhaustion", approve=("kill-idle-connections",))}
+REHEARSALS = {"pool-exhaustion": Rehearsal(fault="backend-leak", approve=("restart-backend",))}
 
 
 @click.command()
