@@ -44,3 +44,5 @@ if [ ! -x "$venv/bin/python" ] || ! fits "$venv/bin/python"; then
 fi
 install --require-hashes -r "$requirements"
 install --no-deps --no-build-isolation -e .
+# an editable install copies the collection besides, which would hide the checkout's
+rm -rf "$venv"/lib/python3*/site-packages/ansible_collections/brandconnect

@@ -42,6 +42,12 @@ options:
     description: Share of the usable slots, held at rest, from which an application is suspect.
     type: float
     default: 0.5
+  recent_s:
+    description:
+      - The last line that says that a pool gave no connection in time must not be older than this many seconds; with
+        older ones only it is not known whether the application still leaks.
+    type: int
+    default: 300
 extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.info
@@ -87,6 +93,7 @@ reason:
     connection in time: it leaks them
 """
 
+import datetime as dt
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.holders import holders, suspect
@@ -98,13 +105,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
     """Tell who holds the slots; see RETURN.
 
     Raises:
-        IncidentsError: the share makes no sense.
+        IncidentsError: the options make no sense.
     """
     share = params["share"]
     if not 0 < share <= 1:  # also true of NaN
         raise IncidentsError(f"Telling who holds the connection slots: share is above 0 and up to 1, not {share:g}")
+    if params["recent_s"] < 1:
+        msg = f"Telling who holds the connection slots: recent_s must be 1 or more, not {params['recent_s']}"
+        raise IncidentsError(msg)
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=params["recent_s"])
     found = holders(params["activity"])
-    who, reason = suspect(found, params["applications"], share)
+    who, reason = suspect(found, params["applications"], share, since)
     return {"holders": found, "suspect": who, "reason": reason}
 
 
@@ -123,6 +134,7 @@ SPEC = ModuleSpec(
             },
         },
         "share": {"type": "float", "default": 0.5},
+        "recent_s": {"type": "int", "default": 300},
     },
 )
 

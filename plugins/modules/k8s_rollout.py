@@ -55,7 +55,7 @@ options:
     description:
       - V(none) replaces pods without starting extra ones first, by setting C(maxSurge) to 0 and C(maxUnavailable) to 1
         in the same patch. When the rollout has ended, the strategy before is put back, which makes no new rollout.
-      - If it cannot be put back, RV(caveats) says so, with the old values.
+      - If it cannot be put back, RV(reason) says so, with the old values.
       - With every connection slot taken, an extra pod would never become ready.
     type: str
     choices: [keep, none]
@@ -364,14 +364,13 @@ class _Rollout:
             self._note("rolled_out", state["message"], waited)
             self._put_back(plan, world)
             return
-        if plan.put_back:
-            self.report.caveats.append(f"{world.text} keeps maxSurge 0; put back {strategy_text(world)} by hand")
+        left = f"; {world.text} keeps maxSurge 0, put back {strategy_text(world)} by hand" if plan.put_back else ""
         said = f"the cluster could not be asked: {waited.failure.text}" if waited.failure else str(state.get("message"))
         if state["failed"]:
-            self.report.end("failed", f"{plan.reason}; the rollout failed: {said}")
+            self.report.end("failed", f"{plan.reason}; the rollout failed: {said}{left}")
             self._note("rollout_failed", said, waited)
             return
-        self.report.end("partial", f"{plan.reason}; not finished after {waited.waited_s:g} s: {said}")
+        self.report.end("partial", f"{plan.reason}; not finished after {waited.waited_s:g} s: {said}{left}")
         self._note("not_finished", said, waited)
 
     def _put_back(self, plan: Plan, world: World) -> None:
@@ -381,8 +380,8 @@ class _Rollout:
         try:
             workload = put_back(self.cluster, self.kind, self.name, NO_SURGE, plan.put_back)
         except KubernetesError as error:
-            said = f"{world.text} keeps maxSurge 0: {error.failure.text}; put back {strategy_text(world)} by hand"
-            self.report.caveats.append(said)
+            left = f"{world.text} keeps maxSurge 0: {error.failure.text}; put back {strategy_text(world)} by hand"
+            self.report.end("done", f"{self.report.reason}; {left}")
             return
         self.report.after = describe(replace(world, workload={"kind": self.kind, **workload}), self.wish)
 

@@ -23,14 +23,14 @@ from support.runbook import ROOT
 STATES = "SELECT state, count(*) FROM pg_stat_activity WHERE application_name = 'backend' GROUP BY state"
 
 
-DIAGNOSE, REMEDIATE = "pool-exhaustion-diagnose", "pool-exhaustion-remediate"
+DIAGNOSE, REMEDIATE, PGBOUNCER = (f"pool-exhaustion-{name}" for name in ("diagnose", "remediate", "pgbouncer"))
 
 
 @pytest.fixture
 def cluster(cluster_lab: Lab) -> Cluster:
     cluster = Cluster(cluster_lab)
-    for account in (DIAGNOSE, REMEDIATE):
-        cluster.apply(ROOT / f"deploy/rbac/{account}.yml")
+    for name in (DIAGNOSE, REMEDIATE, PGBOUNCER):
+        cluster.apply(ROOT / f"deploy/rbac/{name}.yml")
     return cluster
 
 
@@ -117,6 +117,7 @@ def test_from_leak_to_cure(runbook: PlatformRunbook, cluster: Cluster, cluster_l
     assert {verdict["check"]: verdict["status"] for verdict in cure.result["verification"]} == {
         "connections": "resolved",
         "workload": "resolved",
+        "logs": "resolved",
     }
     assert before.isdisjoint(pod["metadata"]["uid"] for pod in cluster.pods())
     assert sessions_of_the_backend(cluster_lab) <= 8, "the pools are as they were before the leak"
@@ -154,6 +155,25 @@ def test_the_pool_is_resized_within_the_budget_and_only_once(
     assert now == revision
 
 
+def test_restart_and_resize_approved_together_are_one_rollout(
+    runbook: PlatformRunbook, cluster: Cluster, cluster_lab: Lab
+) -> None:
+    cluster_lab.break_("backend-leak")
+    run = runbook.run(runbook_mode="remediate", approved=["restart-backend", "resize-pool"])
+    assert {action["id"]: action["status"] for action in run.result["actions"]} == {
+        "restart-backend": "skipped",
+        "resize-pool": "done",
+    }
+    assert run.result["outcome"] == "resolved", run.result["verification"]
+    assert [entry for entry in run.result["evidence"] if entry["name"].endswith("/backend.log")]
+    deployment = cluster.get("deployments", "backend")
+    assert deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3", (
+        "the fault's, and one more"
+    )
+    assert cluster.environment()["TYPEORM_POOL_MAX"] == "4"
+    assert runbook.run().result["outcome"] == "healthy"
+
+
 def test_an_application_outside_of_the_cluster_is_not_cured_by_a_restart(
     runbook: PlatformRunbook, cluster: Cluster, cluster_lab: Lab
 ) -> None:
@@ -177,6 +197,27 @@ def test_a_leak_within_the_pool_is_told_from_a_full_server(runbook: PlatformRunb
         "connection_leak",
         ["restart-backend"],
     )
+
+
+def test_a_proven_leak_is_not_fed_with_a_larger_pool(runbook: PlatformRunbook, cluster_lab: Lab) -> None:
+    cluster_lab.break_("backend-pool-leak")
+    run = runbook.run(pool_exhaustion_holder_share=0.4, pool_exhaustion_budget_share=1.0)
+    assert run.finding("exhaustion")["cause"] == "app_pool_exhausted"
+    assert run.finding("budget")["data"]["largest_fitting"]["backend"] > 4, "it would fit"
+    assert run.finding("exhaustion")["recommend"] == []
+
+
+def test_a_pool_that_still_gives_no_connection_is_not_called_resolved(
+    runbook: PlatformRunbook, cluster_lab: Lab
+) -> None:
+    """The slots are free all along, so they cannot tell."""
+    folder = cluster_lab.platform().site.faults
+    faults.inject(folder, "backend", "errors", {"error": "pool_timeout"}, survives_restart=True)
+    wait_until(lambda: runbook.run().finding("exhaustion")["cause"] == "app_pool_exhausted", "requests that wait")
+    run = runbook.remediate(approve="resize-pool", pool_exhaustion_budget_share=1.0)
+    verdicts = {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
+    assert verdicts["logs"] == "unresolved", run.result
+    assert run.result["outcome"] == "unresolved"
 
 
 def test_one_crashing_pod_of_three_with_its_error_in_the_previous_log_is_found(

@@ -142,3 +142,12 @@ def test_a_password_in_a_value_is_masked_and_the_value_bounded() -> None:
 def test_patterns_are_case_sensitive_shell_patterns() -> None:
     spec = pod_spec([{"name": name, "value": "1"} for name in ("POOL", "pool", "TYPEORM_POOL_SIZE", "POO")])
     assert [item["name"] for item in effective_environment(spec, {}, [], POOL)] == ["POOL", "TYPEORM_POOL_SIZE"]
+
+
+def test_a_value_whose_name_is_that_of_a_secret_is_not_shown() -> None:
+    spec = pod_spec([{"name": "PGPOOL_ADMIN_PASSWORD", "value": "hunter2"}], [{"configMapRef": {"name": "a"}}])
+    found = effective_environment(spec, {"a": {"POOL_TOKEN": "hunter2"}}, [], POOL)
+    assert [(item["name"], item["value"], item["shown"]) for item in found] == [
+        ("POOL_TOKEN", None, False),
+        ("PGPOOL_ADMIN_PASSWORD", None, False),
+    ]

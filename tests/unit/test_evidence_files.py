@@ -116,7 +116,12 @@ def test_values_that_look_like_secrets_are_masked() -> None:
         {"name": "POOL_MAX", "value": "100"},
         {"name": "JWT_SECRET", "valueFrom": {"secretKeyRef": {"name": "jwt", "key": "secret"}}},
     ]
-    container = {"name": "app", "env": env}
+    container = {
+        "name": "app",
+        "env": env,
+        "command": ["sh", "-c", "PGPASSWORD=hunter2 app"],
+        "args": ["--token=hunter2"],
+    }
     metadata = {
         "name": "a",
         "managedFields": [{}],

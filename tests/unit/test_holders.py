@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -57,6 +58,8 @@ def test_without_slots_there_is_no_share_and_no_suspect() -> None:
         (logs(waits=3), True, 3, "it leaks them"),
         (logs(waits=0), False, 0, "rather too large"),
         (logs(waits=0, read=1), None, None, "could not be read"),  # the other log may say it
+        (logs(waits=0, truncated=[{"pod": "a"}]), None, None, "could not be read whole"),
+        (logs(waits=0, pods_unread=[{"pod": "a"}]), None, None, "could not be read whole"),
         (logs(waits=3, read=1), True, 3, "it leaks them"),
         (logs(waits=0, read=0, total=0), None, None, "could not be read"),
         ({"reachable": False, "classes": {}}, None, None, "could not be read"),
@@ -84,3 +87,28 @@ def test_an_application_of_nobody_is_named_but_not_judged() -> None:
 def test_below_the_share_nobody_is_suspect() -> None:
     found = holders(activity(group("backend", "idle", 9), group("worker", "active", 11)))
     assert suspect(found, [BACKEND], 0.5) == (None, "no application holds 50% or more of the usable slots at rest")
+
+
+@pytest.mark.parametrize(
+    ("last_at", "leaks", "text"),
+    [
+        ("2026-11-24T12:00:01.000000Z", True, "it leaks them"),
+        ("2026-11-24T11:59:59.000000Z", None, "the last at 11:59:59 UTC, so it may be over"),
+        (None, None, "at an unknown time"),
+        ("yesterday", None, "at an unknown time"),
+    ],
+)
+def test_requests_that_waited_a_while_ago_prove_no_leak(last_at: str | None, leaks: bool | None, text: str) -> None:
+    log = logs() | {"classes": {"app_pool": {"count": 3, "last_at": last_at}}}
+    found = holders(activity(group("backend", "idle", 10)))
+    who, reason = suspect(found, [{**BACKEND, "logs": log}], 0.5, dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC))
+    assert who is not None
+    assert (who["leaks"], who["pool_time_outs"]) == (leaks, 3)
+    assert text in reason
+
+
+def test_what_a_previous_instance_logged_went_with_its_sessions() -> None:
+    log = logs() | {"classes": {"app_pool": {"count": 3, "previous": 3}}}
+    who, _ = suspect(holders(activity(group("backend", "idle", 10))), [{**BACKEND, "logs": log}], 0.5)
+    assert who is not None
+    assert who["leaks"] is False

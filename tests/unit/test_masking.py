@@ -32,6 +32,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4fw"
         (f"X-Api-Key: {CANARY}", f"X-Api-Key: {MASK}"),
         (f"GET /cb?access_token={CANARY}&x=1", f"GET /cb?access_token={MASK}&x=1"),
         (f"postgres://app:{CANARY}@db:5432/x", f"postgres://app:{MASK}@db:5432/x"),
+        (f"postgres://app:pa/ss{CANARY}@db:5432/x", f"postgres://app:{MASK}@db:5432/x"),
         (f"redis://:{CANARY}@redis", f"redis://:{MASK}@redis"),
         (f"https://u:p@ss{CANARY}@host/", f"https://u:{MASK}@host/"),
         ("AKIAABCDEFGHIJKLMNOP", MASK),

@@ -305,3 +305,20 @@ def test_the_description_has_what_to_go_back_to() -> None:
     assert state["strategy"] == ROLLING
     assert state["env"] == {"TYPEORM_POOL_MAX": "100", "NEW": None, "HOST": None}
     assert (state["revision"], state["replicas"], state["available"]) == (3, 4, 4)
+
+
+def test_no_secret_that_stands_in_the_workload_is_repeated() -> None:
+    item = workload()
+    item["spec"]["template"]["spec"]["containers"][0]["env"] += [
+        {"name": "DB_PASSWORD", "value": "hunter2"},
+        {"name": "DATABASE_URL", "value": "postgres://app:hunter2@db/shop"},
+    ]
+    refused = Wish("set_env", env={"DB_PASSWORD": "hunter3"})
+    assert plan(refused, world(item)).word == "secret_like_name"
+    assert "hunter" not in str(describe(world(item), refused))
+    wish = Wish("set_env", env={"DATABASE_URL": "postgres://app:hunter3@db/shop"})
+    made = plan(wish, world(item))
+    assert "hunter" not in f"{made.targets}{made.reason}{describe(world(item), wish)}"
+    assert "hunter3" in str(made.patch)
+    other = plan(Wish("set_env", env={"DATABASE_URL": "postgres://app:hunter4@db/shop"}), world(item))
+    assert other.targets != made.targets, "what is masked alike is still another target"

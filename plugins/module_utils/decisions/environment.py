@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import is_secret_like
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
 
 VALUE_LENGTH = 200
@@ -38,7 +39,8 @@ class _Definition:
     effective: bool | None = True
 
     def plain(self) -> dict[str, Any]:
-        shown = self.kind in {"value", "ConfigMap"} and self.value is not None
+        # PGPOOL_ADMIN_PASSWORD matches *POOL* as well
+        shown = self.kind in {"value", "ConfigMap"} and self.value is not None and not is_secret_like(self.name)
         return {
             "container": self.container,
             "name": self.name,

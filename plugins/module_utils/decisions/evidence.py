@@ -37,17 +37,31 @@ def without_secrets(item: Mapping[str, Any]) -> Json:
     for variable in _variables(kept):
         if variable.get("value") is not None:
             value = str(variable["value"])
-            variable["value"] = MASK if is_secret_like(str(variable.get("name"))) else mask(value)
+            variable["value"] = value_for_people(str(variable.get("name")), value)
+    for container in _containers(kept):
+        for part in ("command", "args"):
+            if container.get(part):
+                container[part] = [mask(str(word)) for word in container[part]]
     return kept
+
+
+def value_for_people(name: str, value: str) -> str:
+    """The value of an environment variable without what is or looks like a secret."""
+    return MASK if is_secret_like(name) else mask(value)
 
 
 def _variables(item: Mapping[str, Any]) -> Iterator[Json]:
     """Environment variables of a pod, or of the pods of a workload."""
+    for container in _containers(item):
+        yield from container.get("env") or []
+
+
+def _containers(item: Mapping[str, Any]) -> Iterator[Json]:
+    """All containers of a pod, or of the pods of a workload."""
     spec = item.get("spec") or {}
     pod_spec = (spec.get("template") or {}).get("spec") or spec
     for kind in ("containers", "initContainers", "ephemeralContainers"):
-        for container in pod_spec.get(kind) or []:
-            yield from container.get("env") or []
+        yield from pod_spec.get(kind) or []
 
 
 def about(events: Iterable[Mapping[str, Any]], uids: Iterable[str]) -> list[Json]:

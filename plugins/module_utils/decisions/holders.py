@@ -3,11 +3,13 @@
 """Which application holds PostgreSQL's slots, and whether it leaks them. Pure, no I/O.
 
 Idle sessions alone are no leak: a pool may be too large. An application leaks when its requests wait in vain for
-a connection of the pool while the server sees the sessions of that very pool at rest.
+a connection of the pool while the server sees the sessions of that very pool at rest. Both must be true now: what
+was logged a while ago may be over, and what a pod's previous instance logged went with its sessions.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,13 +45,19 @@ def holders(activity: Mapping[str, Any] | None) -> list[Json]:
     return sorted(found.values(), key=lambda entry: (-entry["sessions"], entry["application"]))
 
 
-def suspect(found: Sequence[Json], applications: Sequence[Mapping[str, Any]], share: float) -> tuple[Json | None, str]:
+def suspect(
+    found: Sequence[Json],
+    applications: Sequence[Mapping[str, Any]],
+    share: float,
+    since: dt.datetime | None = None,
+) -> tuple[Json | None, str]:
     """Return the application that holds most of the slots at rest, with what its logs say; and why.
 
     Args:
         found: what :func:`holders` returned.
         applications: each with ``application`` (its ``application_name``), ``workload`` and ``logs`` (of k8s_logs).
         share: of the usable slots at rest from which an application is suspect.
+        since: the last time-out must not be older; ``None`` for any age.
 
     Returns:
         The holder with ``workload`` (``None`` when it is not one of *applications*), ``pool_time_outs`` (log lines;
@@ -64,20 +72,34 @@ def suspect(found: Sequence[Json], applications: Sequence[Mapping[str, Any]], sh
     held = f"{held}, {entry['share']:.0%} of the usable slots"
     if known is None:
         return {**entry, "workload": None, "pool_time_outs": None, "leaks": None}, f"{held}; it is no known workload"
-    waits = _pool_time_outs(known.get("logs"))
+    waits, last_at = _pool_time_outs(known.get("logs"))
     said = {**entry, "workload": known.get("workload"), "pool_time_outs": waits, "leaks": None}
     if waits is None:
-        return said, f"{held}; whether it leaks them is not known, its logs could not be read"
+        return said, f"{held}; whether it leaks them is not known, its logs could not be read whole"
+    if waits and since and (last_at is None or last_at < since):
+        at = f"the last at {last_at:%H:%M:%S} UTC" if last_at else "at an unknown time"
+        text = f"{held}; {waits} of its log lines say that its pool gave no connection in time, {at}, so it may be over"
+        return said, text
     if waits:
         text = f"{held}, while {waits} of its log lines say that its pool gave no connection in time: it leaks them"
         return {**said, "leaks": True}, text
     return {**said, "leaks": False}, f"{held}; its logs say nothing of waiting, so the pool is rather too large"
 
 
-def _pool_time_outs(logs: Mapping[str, Any] | None) -> int | None:
-    """Lines of the class, or ``None`` where a log without such a line was not read whole."""
+def _pool_time_outs(logs: Mapping[str, Any] | None) -> tuple[int | None, dt.datetime | None]:
+    """Lines of the class and the time of the last; ``None`` where logs without such a line were not read whole."""
     if not logs or not logs.get("reachable"):
+        return None, None
+    found = (logs.get("classes") or {}).get(APP_POOL) or {}
+    count = int(found.get("count") or 0) - int(found.get("previous") or 0)
+    read, total = logs.get("pods_read") or 0, logs.get("pods_total") or 0
+    complete = read and read >= total and not logs.get("pods_unread") and not logs.get("truncated")
+    return (count if count > 0 or complete else None), _instant(found.get("last_at"))
+
+
+def _instant(text: Any) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+    except ValueError:
         return None
-    count = int(((logs.get("classes") or {}).get(APP_POOL) or {}).get("count") or 0)
-    complete = logs.get("pods_read") and logs["pods_read"] >= (logs.get("pods_total") or 0)
-    return count if count or complete else None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

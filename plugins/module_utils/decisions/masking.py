@@ -28,7 +28,7 @@ _WHOLE = re.compile(
 _AFTER_SCHEME = re.compile(
     r"\b(Bearer|Basic|Token)(\s{1,4}|%20)(?=[^\s\d]{0,40}\d|\S{20})([\w.~+/=:-]{6,})", re.IGNORECASE
 )
-_USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,128}:)([^\s/]{1,256})(@)", re.IGNORECASE)
+_USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,128}:)([^\s\x22\x27]{1,256})(@)", re.IGNORECASE)
 _NAMED = re.compile(
     r"""
     ( \b[\w.-]{0,40}? (?: passw(?:or)?d | passphrase | secret | token | api[_-]?key | private[_-]?key

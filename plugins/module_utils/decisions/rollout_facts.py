@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import value_for_people
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import RESTARTED_AT, REVISION
 
 Json = dict[str, Any]
@@ -215,7 +216,8 @@ def _shown(world: World, wish: Wish, name: str) -> Any:
     """The value of a variable; ``None`` when it is not there or does not stand in the workload itself."""
     container = chosen_container(world, wish)
     entry = env_entry(container, name) if container else None
-    return entry.get("value") if entry else None
+    value = entry.get("value") if entry else None
+    return None if value is None else value_for_people(name, str(value))
 
 
 def chosen_container(world: World, wish: Wish) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import same_targets
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.connection_budget import surge_pods
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import value_for_people
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
     Json,
     Revision,
@@ -123,8 +124,14 @@ def _env_changes(world: World, wish: Wish) -> list[Json]:
     for name, value in sorted(wish.env.items()):
         entry = env_entry(container, name)
         old = None if entry is None else str(entry.get("value") or "")
-        if old != value:
-            changes.append({"what": "env", "container": container["name"], "name": name, "old": old, "new": value})
+        if old == value:
+            continue
+        change = {"what": "env", "container": container["name"], "name": name}
+        shown_old = None if old is None else value_for_people(name, old)
+        shown_new = value_for_people(name, value)
+        # what is masked alike is told apart: targets are compared, and a new value needs a new approval
+        hidden = {} if shown_new == value else {"new_fingerprint": fingerprint(value)}
+        changes.append({**change, "old": shown_old, "new": shown_new, **hidden})
     return changes
 
 

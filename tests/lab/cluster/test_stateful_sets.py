@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from incident_runbooks.lab.cluster.history import ADDED, DELETED, Change
 from incident_runbooks.lab.cluster.resources import (
     CONTROLLER_REVISIONS,
     PODS,
     STATEFUL_SETS,
     VOLUME_CLAIMS,
 )
-from incident_runbooks.lab.cluster.store import ADDED, DELETED, Change
 from support.node import NAMESPACE, Running, container, in_cluster, shell
 
 CHANGED = [{"name": "COLOUR", "value": "green"}]

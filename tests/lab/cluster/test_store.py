@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from incident_runbooks.lab.cluster import store as store_module
+from incident_runbooks.lab.cluster import history
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import ADDED, DELETED, MODIFIED, Change
 from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS
-from incident_runbooks.lab.cluster.store import ADDED, DELETED, MODIFIED, Change, Store
+from incident_runbooks.lab.cluster.store import Store
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_a_watch_goes_on_from_a_version_and_sees_what_comes(store: Store) -> Non
 
 
 def test_a_version_that_is_too_old_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_HISTORY", 5)
+    monkeypatch.setattr(history, "CAPACITY", 5)
     store = Store()
     store.create(NAMESPACES, {"metadata": {"name": "shop"}})
     for number in range(10):

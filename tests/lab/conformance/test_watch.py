@@ -91,7 +91,7 @@ def test_watch_can_stream_the_list_and_mark_its_end(space: Any) -> None:
 def forgetful(tmp_path: Path) -> Iterator[Server]:
     """A cluster that remembers only the last ten changes: nobody waits for twenty thousand."""
     script = (
-        "import sys; from incident_runbooks.lab.cluster import store; store._HISTORY = 10; "
+        "import sys; from incident_runbooks.lab.cluster import history; history.CAPACITY = 10; "
         "from incident_runbooks.lab.cluster.__main__ import main; sys.exit(main())"
     )
     running = Server(tmp_path / "cluster", ("-c", script))
@@ -147,9 +147,18 @@ def test_python_client_watches_typed_objects(space: Any, core: Any, namespace: s
 
 def test_kubectl_get_watches_until_it_is_stopped(space: Any, kubectl: Any, namespace: str) -> None:
     space.create("configmaps", config_map("one"))
+    # as a list: of a single object kubectl leaves out the first event of the watch, whatever it is
     command = [str(kubectl.program.path), "--kubeconfig", str(kubectl.kubeconfig), "-n", namespace]
     watching = subprocess.Popen(
-        [*command, "get", "configmap", "one", "--watch", "--output-watch-events", "--no-headers"],
+        [
+            *command,
+            "get",
+            "configmap",
+            "--field-selector=metadata.name=one",
+            "--watch",
+            "--output-watch-events",
+            "--no-headers",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from incident_runbooks.lab.cluster import identities
 from incident_runbooks.lab.cluster.cluster import Cluster
+from incident_runbooks.lab.cluster.history import ADDED, Change
 from incident_runbooks.lab.cluster.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -17,7 +18,6 @@ from incident_runbooks.lab.cluster.resources import (
     SERVICES,
     Resource,
 )
-from incident_runbooks.lab.cluster.store import ADDED, Change
 from incident_runbooks.lab.cluster.writes import defaults
 
 Json = dict[str, Any]

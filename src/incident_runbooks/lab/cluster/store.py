@@ -7,23 +7,19 @@ and ``all`` return may be kept, compared and sent, but not altered. One asyncio 
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import datetime as dt
 import secrets
 import uuid
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from incident_runbooks.lab.cluster import errors
-from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import ADDED, DELETED, MODIFIED, Change, History
 from incident_runbooks.lab.cluster.resources import NAMESPACES, PODS, Resource
 
 Json = dict[str, Any]
 
-_HISTORY = 20_000  # changes that a watch can go back to
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand: no vowels, no look-alikes
 _GRACE_S = 30  # a pod's default terminationGracePeriodSeconds
 _KEPT = (
@@ -35,10 +31,6 @@ _KEPT = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
-
-ADDED = "ADDED"
-MODIFIED = "MODIFIED"
-DELETED = "DELETED"
 
 
 def now() -> str:
@@ -56,43 +48,21 @@ def random_suffix(length: int = 5) -> str:
     return "".join(secrets.choice(_SUFFIX) for _ in range(length))
 
 
-@dataclass(frozen=True)
-class Change:
-    """Something that happened to an object.
-
-    Attributes:
-        version: resource version after it.
-        type: ``ADDED``, ``MODIFIED`` or ``DELETED``.
-        resource: the object's type.
-        object: the object after it; when deleted, as it was last.
-        before: the object before it, ``None`` when added: a watch with a selector needs both.
-    """
-
-    version: int
-    type: str
-    resource: Resource
-    object: Json
-    before: Json | None
-
-
 class Store:
     """All objects of one cluster."""
 
     def __init__(self) -> None:
         self._objects: dict[Resource, dict[tuple[str, str], Json]] = {}
-        self._version = 1
-        self._history: deque[Change] = deque(maxlen=_HISTORY)
-        self._changed = asyncio.Event()
-        self._listeners: list[Callable[[Change], None]] = []
+        self._history = History()
 
     @property
     def version(self) -> str:
         """The newest resource version."""
-        return str(self._version)
+        return str(self._history.version)
 
     def on_change(self, listener: Callable[[Change], None]) -> None:
         """Call *listener* with every change, at once and in order; it must be quick and must not raise."""
-        self._listeners.append(listener)
+        self._history.on_change(listener)
 
     # Reading
 
@@ -130,7 +100,7 @@ class Store:
     ) -> dict[tuple[str, str], Json]:
         """Return a copy of the objects without what came after a resource version."""
         past = dict(objects)
-        for change in reversed(self._after(version)):
+        for change in reversed(self._history.after(version)):
             if change.resource is resource:
                 metadata = change.object["metadata"]
                 key = (_place(resource, metadata.get("namespace")), metadata["name"])
@@ -291,56 +261,28 @@ class Store:
 
     # Watching
 
-    async def watch(self, resource: Resource, since: str | None) -> AsyncGenerator[Change, None]:
+    def watch(self, resource: Resource, since: str | None) -> AsyncGenerator[Change, None]:
         """Yield the changes of a type after a resource version, for ever.
 
         Raises:
             ApiError: 410, that version is too old.
         """
-        last = int(since) if since else self._version
-        while True:
-            changed = self._changed
-            for change in self._after(last):
-                last = change.version
-                if change.resource is resource:
-                    yield change
-            if last >= self._version:
-                await changed.wait()
+        return self._history.watch(resource, since)
 
     def keeps(self, version: str) -> bool:
         """Whether a watch could still go on from a resource version."""
-        return not self._history or int(version) >= self._history[0].version - 1
-
-    def _after(self, version: int) -> list[Change]:
-        """Return the changes after a version; every change raises it by one."""
-        if version >= self._version:
-            return []
-        first = self._history[0].version
-        if version < first - 1:
-            raise ApiError(410, "Expired", f"too old resource version: {version} ({first})")
-        return [self._history[index] for index in range(version - first + 1, len(self._history))]
+        return self._history.keeps(version)
 
     def _put(self, resource: Resource, key: tuple[str, str], new: Json, before: Json | None) -> Json:
-        self._version += 1
-        new["metadata"]["resourceVersion"] = str(self._version)
         self._objects.setdefault(resource, {})[key] = new
-        self._tell(Change(self._version, MODIFIED if before else ADDED, resource, new, before))
+        self._history.add(MODIFIED if before else ADDED, resource, new, before)
         return new
 
     def _drop(self, resource: Resource, key: tuple[str, str], last: Json) -> Json:
         before = self._objects[resource].pop(key)
-        self._version += 1
         gone = copy.deepcopy(last)
-        gone["metadata"]["resourceVersion"] = str(self._version)
-        self._tell(Change(self._version, DELETED, resource, gone, before))
+        self._history.add(DELETED, resource, gone, before)
         return gone
-
-    def _tell(self, change: Change) -> None:
-        self._history.append(change)
-        woken, self._changed = self._changed, asyncio.Event()
-        woken.set()
-        for listener in self._listeners:
-            listener(change)
 
 
 def _place(resource: Resource, namespace: str | None) -> str:

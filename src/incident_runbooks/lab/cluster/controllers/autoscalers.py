@@ -16,9 +16,10 @@ from typing import Any
 from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.controllers import pods
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import AUTOSCALERS, PODS, Resource, by_kind
 from incident_runbooks.lab.cluster.runtime import quantities
-from incident_runbooks.lab.cluster.store import DELETED, Change, now
+from incident_runbooks.lab.cluster.store import now
 from incident_runbooks.lab.cluster.writes import selectors
 
 Json = dict[str, Any]

@@ -10,9 +10,9 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import ADDED, Change
 from incident_runbooks.lab.cluster.resources import RESOURCES
 from incident_runbooks.lab.cluster.runtime.events import Recorder
-from incident_runbooks.lab.cluster.store import ADDED, Change
 
 Json = dict[str, Any]
 Key = tuple[str, str]  # namespace and name

@@ -12,8 +12,9 @@ from typing import Any
 from incident_runbooks.lab.cluster.controllers import deployment_status, owners, pods, revisions, rollout
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import DEPLOYMENTS, PODS, REPLICA_SETS
-from incident_runbooks.lab.cluster.store import DELETED, Change, now
+from incident_runbooks.lab.cluster.store import now
 
 Json = dict[str, Any]
 

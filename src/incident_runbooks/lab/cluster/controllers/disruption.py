@@ -13,8 +13,9 @@ from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.controllers import owners, pods, rollout
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import DISRUPTION_BUDGETS, PODS, by_kind
-from incident_runbooks.lab.cluster.store import DELETED, Change, Store, now
+from incident_runbooks.lab.cluster.store import Store, now
 from incident_runbooks.lab.cluster.writes import selectors
 
 Json = dict[str, Any]

@@ -11,8 +11,9 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.controllers import owners, pods
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
-from incident_runbooks.lab.cluster.store import DELETED, Change, random_suffix
+from incident_runbooks.lab.cluster.store import random_suffix
 from incident_runbooks.lab.cluster.writes import selectors
 
 Json = dict[str, Any]

@@ -13,8 +13,8 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import Resource
-from incident_runbooks.lab.cluster.store import DELETED, Change
 
 Json = dict[str, Any]
 

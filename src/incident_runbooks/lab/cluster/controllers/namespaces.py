@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import NAMESPACES, RESOURCES, Resource
-from incident_runbooks.lab.cluster.store import DELETED, Change
 
 Json = dict[str, Any]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.controllers import pods
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import NODES, PODS
 from incident_runbooks.lab.cluster.runtime import node, pod_status, quantities
-from incident_runbooks.lab.cluster.store import DELETED, Change, now
+from incident_runbooks.lab.cluster.store import now
 
 Json = dict[str, Any]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
+from incident_runbooks.lab.cluster.history import Change
 from incident_runbooks.lab.cluster.resources import ENDPOINTS, SERVICES
-from incident_runbooks.lab.cluster.store import Change
 
 Json = dict[str, Any]
 Backend = tuple[str, int]

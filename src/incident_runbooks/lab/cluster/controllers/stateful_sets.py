@@ -14,8 +14,8 @@ from typing import Any
 from incident_runbooks.lab.cluster.controllers import controller_revisions, owners, pods
 from incident_runbooks.lab.cluster.controllers.controller import Controller, Key
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import DELETED, Change
 from incident_runbooks.lab.cluster.resources import PODS, STATEFUL_SETS, VOLUME_CLAIMS
-from incident_runbooks.lab.cluster.store import DELETED, Change
 from incident_runbooks.lab.cluster.writes import defaults
 
 Json = dict[str, Any]

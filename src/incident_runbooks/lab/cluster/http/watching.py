@@ -13,12 +13,12 @@ from aiohttp import web
 
 from incident_runbooks.lab.cluster import errors
 from incident_runbooks.lab.cluster.errors import ApiError
+from incident_runbooks.lab.cluster.history import ADDED, DELETED, Change
 from incident_runbooks.lab.cluster.http import listing, tables
 from incident_runbooks.lab.cluster.http.call import Call
 from incident_runbooks.lab.cluster.http.listing import Selection
 from incident_runbooks.lab.cluster.http.responses import encode
 from incident_runbooks.lab.cluster.resources import Resource
-from incident_runbooks.lab.cluster.store import ADDED, DELETED, Change
 
 Json = dict[str, Any]
 

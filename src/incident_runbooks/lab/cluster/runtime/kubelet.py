@@ -12,6 +12,7 @@ from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster, ExecSession, LogOptions
 from incident_runbooks.lab.cluster.errors import bad_request
+from incident_runbooks.lab.cluster.history import ADDED, DELETED, Change
 from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, PODS, SECRETS, VOLUME_CLAIMS
 from incident_runbooks.lab.cluster.runtime import log_files, node, requests, usage
 from incident_runbooks.lab.cluster.runtime.addresses import Addresses
@@ -21,7 +22,6 @@ from incident_runbooks.lab.cluster.runtime.exec import Session
 from incident_runbooks.lab.cluster.runtime.pod import Pod
 from incident_runbooks.lab.cluster.runtime.usage import Usage
 from incident_runbooks.lab.cluster.runtime.watchdog import Watchdog
-from incident_runbooks.lab.cluster.store import ADDED, DELETED, Change
 
 Json = dict[str, Any]
 
