@@ -118,7 +118,7 @@ def test_a_pool_that_refills_is_noticed(runbook: Runbook, pool: Any, pg: Any) ->
     thread = threading.Thread(target=refill)
     thread.start()
     try:
-        run = runbook.remediate(pool_exhaustion_target_ratio=0.5, pool_exhaustion_verify_refill_after_s=3)
+        run = runbook.remediate(pool_exhaustion_target_ratio=0.5, pool_exhaustion_verify_refill_after_s=8)
     finally:
         stop.set()
         thread.join()

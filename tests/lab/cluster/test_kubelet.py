@@ -356,7 +356,10 @@ asyncio.run(main())
     ) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "up\n"
-        inside = [each for each in psutil.Process(server.pid).children(recursive=True) if "98765" in each.cmdline()]
+        deadline, inside = time.monotonic() + 10, []
+        while len(inside) < 2 and time.monotonic() < deadline:  # they exist before they are what they will be
+            below = psutil.Process(server.pid).children(recursive=True)
+            inside = [each for each in below if "98765" in each.cmdline()]
         assert len(inside) == 2
         server.kill()
     gone, alive = psutil.wait_procs(inside, timeout=10)
