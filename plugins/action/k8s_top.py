@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.brandconnect.incidents.plugins.modules.k8s_top import SPEC
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections import KUBERNETES
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.in_process import InProcessAction
 
 
@@ -11,3 +12,4 @@ class ActionModule(InProcessAction):
     """See the documentation of the module ``k8s_top``."""
 
     spec = SPEC
+    system = KUBERNETES

@@ -55,6 +55,9 @@ requirements:
   - kubernetes >= 37 (the official Python client) on the host that runs the module
 notes:
   - Options that are empty count as not given.
+  - A task that names no cluster (none of O(kubeconfig), O(context), O(host), O(namespace)) takes the connection options
+    that it does not give from the variables of the inventory host C(backend), such as C(kubernetes_kubeconfig) and
+    C(kubernetes_namespace); where the inventory has no such host, from those of the task's own host.
   - Requests go through the proxy of E(HTTPS_PROXY), except to hosts in E(NO_PROXY), or of C(proxy-url) in the
     kubeconfig. Redirects are not followed.
   - Nothing that changes something is ever sent twice.

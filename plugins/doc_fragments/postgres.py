@@ -80,6 +80,9 @@ requirements:
   - psycopg >= 3.2, with libpq of its own (C(psycopg[binary])) or the system's, on the host that runs the module
 notes:
   - Options that are empty count as not given.
+  - A task that names no server (none of O(login_host), O(login_port), O(login_dsn)) takes the connection options that
+    it does not give from the variables of the inventory host C(postgres), such as C(postgres_host) and
+    C(postgres_password); where the inventory has no such host, from those of the task's own host.
   - The module opens one connection, with C(application_name) V(incident-runbook) and in a read-only session.
   - Written for PostgreSQL 12 and newer, tested with 15 and 18.
 """

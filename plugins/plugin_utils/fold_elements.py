@@ -20,7 +20,7 @@ ACTION_STATUSES = ("done", "partial", "nothing_to_do", "skipped", "refused", "fa
 VERIFICATION_STATUSES = ("resolved", "unresolved", "unverified")
 PLAN_STATUSES = ("recommended", "not_recommended")
 RISKS = ("safe", "disruptive", "destructive", "irreversible")
-MODES = ("diagnose", "remediate")
+MODES = ("diagnose", "remediate", "rollback", "report")
 
 
 def finding(record: Json) -> Json:
@@ -46,8 +46,15 @@ def plan(record: Json) -> Json:
     return {
         **data,
         "digest": text_or_none(data.get("digest")),
+        "approval": _approval(data["approval"]) if isinstance(data.get("approval"), dict) else None,
         "remediations": [_planned(item) for item in listed(data.get("remediations")) if isinstance(item, dict)],
     }
+
+
+def _approval(data: Json) -> Json:
+    keys = ("digest", "decided_by", "second_approver", "reason", "decided_at", "expires_at", "source")
+    approved = [item for item in listed(data.get("approved")) if isinstance(item, str)]
+    return {**data, **{key: text_or_none(data.get(key)) for key in keys}, "approved": approved}
 
 
 def _planned(data: Json) -> Json:
@@ -129,6 +136,30 @@ def follow_up(record: Json) -> Json:
     }
 
 
+def notice(record: Json) -> Json:
+    """The element of ``notices``."""
+    data = record["data"]
+    return {
+        **data,
+        "code": text(data.get("code"), "unnamed"),
+        "message": text(data.get("message")),
+        "component": text_or_none(data.get("component")),
+        "at": instant(data.get("at")) or moment(record),
+    }
+
+
+def note(record: Json) -> Json:
+    """The element of ``notes``: what a person states."""
+    data = record["data"]
+    return {
+        **data,
+        "key": text(data.get("key"), "unnamed"),
+        "value": data.get("value"),
+        "by": text_or_none(data.get("by")),
+        "at": instant(data.get("at")) or moment(record),
+    }
+
+
 def dated(record: Json) -> Json:
     """The element of ``notifications`` and ``evidence``: as recorded, with its time."""
     data = _typed(record["data"], channel=str, target=str, status=str, path=str, source=str, sha256=str, bytes=int)
@@ -144,6 +175,8 @@ SHAPES: Mapping[str, tuple[str, Callable[[Json], Json]]] = {
     "notification": ("notifications", dated),
     "evidence": ("evidence", dated),
     "follow_up": ("follow_ups", follow_up),
+    "notice": ("notices", notice),
+    "note": ("notes", note),
     "error": ("errors", error),
 }
 

@@ -80,5 +80,10 @@ def _of_the_rest(result: Json) -> Iterator[Json]:
         yield _event(item["at"], "notification", what or "notification")
     for item in result["evidence"]:
         yield _event(item["at"], "evidence", text(item.get("path")) or text(item.get("name"), "evidence"))
+    for item in result["notices"]:
+        yield _event(item["at"], "notice", item["message"] or item["code"], item["component"])
+    for item in result["notes"]:
+        who = text(item.get("by"), "somebody")
+        yield _event(item["at"], "note", f"{who} states {item['key']}: {text(item.get('value'))}")
     for item in result["errors"]:
         yield _event(item["at"], "error", f"{item['code']}: {item['message']}", item["component"])

@@ -19,26 +19,43 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, censor, conclude
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections import Connection, settings
 
 
 class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
-    """Base of the action plugins; a subclass names its module's :class:`ModuleSpec`."""
+    """Base of the action plugins; a subclass names its module's :class:`ModuleSpec`.
+
+    One whose module logs in somewhere names the :class:`Connection` that the inventory may describe.
+    """
 
     _supports_check_mode = True
     _supports_async = True
 
     spec: ModuleSpec
+    system: Connection | None = None
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run in process where that equals running the module; otherwise run the ordinary module."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            arguments = self._arguments(task_vars or {})
+        except IncidentsError as error:
+            return {**result, "failed": True, "msg": error.message}
         if self._must_leave_the_process():
             wrap_async = self._task.async_val and not self._connection.has_native_async
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
             return result
         with self._task_environment():
-            result.update(self._run_here(task_vars))
+            result.update(self._run_here(arguments, task_vars))
         return result
+
+    def _arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The task's arguments, and where the module logs in, what the inventory says of that."""
+        given = dict(self._task.args)
+        if self.system is None:
+            return given
+        return {**settings(self.system, given, task_vars, self.spec.argument_spec), **given}
 
     def _must_leave_the_process(self) -> bool:
         return bool(self._connection.transport != "local" or self._connection.become or self._task.async_val)
@@ -56,10 +73,8 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
             os.environ.clear()
             os.environ.update(before)
 
-    def _run_here(self, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(self.spec.argument_spec, **self.spec.constraints).validate(
-            dict(self._task.args)
-        )
+    def _run_here(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        validation = ArgumentSpecValidator(self.spec.argument_spec, **self.spec.constraints).validate(arguments)
         params: dict[str, Any] = validation.validated_parameters
         secrets = set(validation._no_log_values)  # noqa: SLF001 - AnsibleModule reads it the same way
         secrets.update(self.spec.secrets(params))

@@ -12,7 +12,12 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.bounding_cl
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 
 # What a task of this collection may hand over; the writer's own types cannot be forged by a result.
-FROM_TASKS = frozenset({"finding", "plan", "action", "verification", "notification", "evidence", "follow_up", "error"})
+FROM_TASKS = frozenset(
+    {
+        *("finding", "plan", "action", "verification", "notification", "evidence", "follow_up"),
+        *("notice", "note", "error"),
+    }
+)
 
 # Keys not named here are known names as well, but their values are payload.
 _STRUCTURE: dict[str, dict[str, Keep]] = {
@@ -27,9 +32,17 @@ _STRUCTURE: dict[str, dict[str, Keep]] = {
     "plan": {"digest": True, "remediations": {"*": {"id": True, "risk": True, "status": True}}},
     "action": {"id": True, "risk": True, "status": True, "started_at": True, "ended_at": True},
     "verification": {"check": True, "status": True, "cause": True, "at": True},
-    "notification": {"channel": True, "status": True, "at": True},
+    "notification": dict.fromkeys(
+        (
+            *("id", "channel", "purpose", "stage", "status", "cause"),
+            *("fingerprint", "attempts", "next_attempt_at", "at"),
+        ),
+        True,
+    ),
     "evidence": {"sha256": True, "at": True},
-    "follow_up": {"due": True},
+    "follow_up": {"due": True, "source": True, "remediation": True},
+    "notice": {"code": True, "component": True, "at": True},
+    "note": {"key": True, "at": True},
     "error": {"code": True, "component": True, "step": True, "at": True},
     "run_interrupted": {"reason": True, "after_s": True},
     "run_ended": {"hosts": {"*": {"*": True}}},

@@ -24,6 +24,7 @@ _REFUSALS = frozenset({"refused", "plan_changed"})
 _ACTION_FAILURES = frozenset({"remediation_failed"})
 _STEP_FAILURES = frozenset({"step_failed", "unreachable", "no_findings", "no_plan"})
 _ACTED = frozenset({"done", "partial"})
+_ACTING = frozenset({"remediate", "rollback"})
 _TROUBLE = frozenset({"degraded", "down"})
 
 
@@ -39,9 +40,11 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     6   an action did something, or was verified: any verification unresolved                        unresolved
         no verification, any unverified, or a required finding unknown                               unverified
         all resolved                                                                                 resolved
-    7   a step failed that nobody rescued, no findings at all, or a required one is unknown          incomplete
-    8   any finding degraded or down                                                                 findings
-    9   otherwise                                                                                    healthy
+    7   a run that only reports or tells, and examines nothing: a step failed                        failed
+        otherwise                                                                                    healthy
+    8   a step failed that nobody rescued, no findings at all, or a required one is unknown          incomplete
+    9   any finding degraded or down                                                                 findings
+    10  otherwise                                                                                    healthy
     ==  ===========================================================================================  ===========
 
     Args:
@@ -61,9 +64,11 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     if "failed" in actions or codes & _ACTION_FAILURES:
         return "failed"
     run = result["run"]
-    acted = run["mode"] == "remediate" and not run["check_mode"] and (actions & _ACTED or result["verification"])
+    acted = run["mode"] in _ACTING and not run["check_mode"] and (actions & _ACTED or result["verification"])
     if acted:
         return _verified({verdict["status"] for verdict in result["verification"]}, _blind(result["findings"]))
+    if run["mode"] == "report":
+        return "failed" if _STEP_FAILURES & codes else "healthy"
     return _diagnosed(result["findings"], codes)
 
 

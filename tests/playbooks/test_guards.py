@@ -121,7 +121,7 @@ def test_a_missing_setting_is_named(runbook: Runbook, pg: Any) -> None:
     del runbook.host["postgres_host"]
     run = runbook.run()
     summary = run.finding("connections")["summary"]
-    assert summary == "login_host: set postgres_host or postgres_dsn on the inventory host postgres"
+    assert summary == "Reading how postgres is reached: set postgres_host or postgres_dsn on the inventory host postgres"
 
 
 def test_a_tampered_journal_is_said_when_it_goes_on(runbook: Runbook, pg: Any) -> None:

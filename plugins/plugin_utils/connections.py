@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This plugin util is private to the collection.
+"""How each system is reached: a component is an inventory host, and that host carries the connection settings.
+
+The one place that maps inventory variables to module options, so that no playbook repeats it. A task that names
+an address itself gets nothing from the inventory: settings of two systems are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the settings of one system are called.
+
+    Attributes:
+        component: the inventory host that carries them; where there is none, the host of the task does.
+        options: module option to inventory variable.
+        addresses: options that say which system it is.
+        needed: variables of which the component has to have one; without any, the library's own defaults count.
+        exclusive: a variable that stands for all others.
+    """
+
+    component: str
+    options: Mapping[str, str]
+    addresses: frozenset[str]
+    needed: tuple[str, ...] = ()
+    exclusive: str | None = None
+
+
+POSTGRES = Connection(
+    component="postgres",
+    options={
+        "login_dsn": "postgres_dsn",
+        "login_host": "postgres_host",
+        "login_port": "postgres_port",
+        "login_user": "postgres_user",
+        "login_password": "postgres_password",
+        "login_db": "postgres_database",
+        "ssl_mode": "postgres_sslmode",
+        "ca_cert": "postgres_ca_cert",
+        "reserved_user": "postgres_reserved_user",
+        "reserved_password": "postgres_reserved_password",
+        "connect_timeout": "postgres_connect_timeout",
+        "statement_timeout": "postgres_statement_timeout",
+    },
+    addresses=frozenset({"login_dsn", "login_host", "login_port"}),
+    needed=("postgres_host", "postgres_dsn"),
+    exclusive="postgres_dsn",
+)
+KUBERNETES = Connection(
+    component="backend",
+    options={
+        "kubeconfig": "kubernetes_kubeconfig",
+        "context": "kubernetes_context",
+        "host": "kubernetes_host",
+        "api_key": "kubernetes_api_key",
+        "ca_cert": "kubernetes_ca_cert",
+        "validate_certs": "kubernetes_validate_certs",
+        "namespace": "kubernetes_namespace",
+        "request_timeout": "kubernetes_request_timeout",
+    },
+    addresses=frozenset({"kubeconfig", "context", "host", "namespace"}),
+)
+
+
+def settings(
+    connection: Connection, given: Mapping[str, Any], task_vars: Mapping[str, Any], allowed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options that the inventory adds to those that a task gives.
+
+    Args:
+        given: the options of the task, module_defaults among them.
+        task_vars: the variables of the task's host, with ``hostvars``.
+        allowed: the module's options.
+
+    Raises:
+        IncidentsError: the component's host says nothing of where the system is.
+    """
+    if connection.addresses.intersection(name for name, value in given.items() if value not in (None, "")):
+        return {}
+    source = _source(connection, task_vars)
+    if source is None:
+        return {}
+    if connection.needed and not any(source.get(name) for name in connection.needed):
+        names = " or ".join(connection.needed)
+        where = connection.component
+        raise IncidentsError(f"Reading how {where} is reached: set {names} on the inventory host {where}")
+    options = {option: variable for option, variable in connection.options.items() if option in allowed}
+    if connection.exclusive and source.get(connection.exclusive):
+        options = {option: name for option, name in options.items() if name == connection.exclusive}
+    added = {option: source[name] for option, name in options.items() if source.get(name) not in (None, "")}
+    return {option: value for option, value in added.items() if option not in given}
+
+
+def _source(connection: Connection, task_vars: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The variables of the component's host, or where the inventory has none, those of the task's own host."""
+    hosts = task_vars.get("hostvars") or {}
+    if connection.component in hosts:
+        found: Mapping[str, Any] = hosts[connection.component]
+        return found
+    return task_vars if any(variable in task_vars for variable in connection.options.values()) else None
