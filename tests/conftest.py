@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
 from support.servers import installations
+
+pytest_plugins = ["support.communications"]
 
 # What PostgreSQL calls the process of a client's session: "postgres: user database 127.0.0.1(40312) idle"
 _SESSION = re.compile(r"^postgres: .*\(\d+\) ")
@@ -128,15 +130,28 @@ def _postgres_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Ser
     servers.stop()
 
 
+@pytest.fixture
+def server_of(_postgres_servers: _Servers) -> Iterator[Callable[[Binaries | str], Postgres]]:
+    """A function that returns the server of an installation, without any client session."""
+    used: list[Postgres] = []
+
+    def ready(binaries: Binaries | str) -> Postgres:
+        if isinstance(binaries, str):
+            absent(f"no PostgreSQL here; install {binaries}")
+        running = _postgres_servers.get(binaries)
+        used.append(running)
+        running.end_sessions()
+        return running
+
+    yield ready
+    for running in used:
+        running.end_sessions()
+
+
 @pytest.fixture(params=installations())
-def pg(request: pytest.FixtureRequest, _postgres_servers: _Servers) -> Iterator[Postgres]:
+def pg(request: pytest.FixtureRequest, server_of: Callable[[Binaries | str], Postgres]) -> Postgres:
     """A PostgreSQL seeded as BrandConnect, without any client session."""
-    if isinstance(request.param, str):
-        absent(f"no PostgreSQL here; install {request.param}")
-    running = _postgres_servers.get(request.param)
-    running.end_sessions()
-    yield running
-    running.end_sessions()
+    return server_of(request.param)
 
 
 class _Labs:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import (
     RecordingAction,
     now,
@@ -13,6 +16,10 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording i
     run_id,
 )
 
+Json = dict[str, Any]
+
+REVIEW_AFTER_S = 24 * 3600  # unless the runbook's header says otherwise
+LONGEST_CHANGES = 200
 ACTED = ("done", "partial", "nothing_to_do", "skipped", "refused", "failed", "unknown")
 
 
@@ -46,8 +53,12 @@ class ActionModule(RecordingAction):
             **{key: arguments[key] for key in ("status", "changed", "reason", "targets", "before", "after", "results")},
             "started_at": arguments["started_at"],
             "ended_at": now(),
+            "can_roll_back": entry.get("can_roll_back") is True,
         }
-        return {"record": {"type": "action", "data": action}, "action_status": action["status"]}
+        records = [{"type": "action", "data": action}]
+        if action["can_roll_back"] and action["changed"] and action["status"] in {"done", "partial"}:
+            records.append({"type": "follow_up", "data": _review(action, entry.get("review_after_s"))})
+        return {"records": records, "action_status": action["status"]}
 
     def _preview(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         preview = {key: arguments[key] for key in ("id", "status", "reason", "targets", "excluded", "preview")}
@@ -55,3 +66,22 @@ class ActionModule(RecordingAction):
             preview["error"] = arguments["reason"]
         previews = [*remembered(task_vars, "runbook_previews"), {**preview, "run_id": run_id()}]
         return {"ansible_facts": {"runbook_previews": previews}}
+
+
+def _review(action: Json, after_s: int | None) -> Json:
+    """Somebody has to decide about what was changed in a hurry, or it stays for good."""
+    due = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=after_s or REVIEW_AFTER_S)
+    incident = os.environ.get("RUNBOOK_INCIDENT", "INCIDENT")
+    command = f"runbook rollback {incident} --only {action['id']}"
+    return {
+        "title": f"Decide whether {_changed(action)} stays, or roll it back: {command}",
+        "due": rfc3339(due),
+        "source": "temporary_change",
+        "remediation": action["id"],
+    }
+
+
+def _changed(action: Json) -> str:
+    changes = [change for target in action["targets"] for change in target.get("changes") or [] if "name" in change]
+    said = ", ".join(f"{change['name']}={change['new']}" for change in changes if change.get("new") is not None)
+    return said[:LONGEST_CHANGES] or f"what {action['id']} did"

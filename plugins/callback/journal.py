@@ -5,27 +5,35 @@ from __future__ import annotations
 
 import atexit
 import functools
-import getpass
+import gc
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ansible import context
 from ansible.plugins.callback import CallbackBase
-from ansible.release import __version__ as ansible_version
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.header import (
-    Header,
-    collection_version,
-    find_header,
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.belonging import (
+    ACTING,
+    Belonging,
+    NoIncidentError,
+    belonging_of,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import IncidentLockedError
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock_acting import (
+    ActingLock,
+    scope_of,
+)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_beginning import (
+    beginning,
+    in_check_mode,
+    inventory_sources,
+    login_name,
+)
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_parent import end_with_parent
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_recorder import Recorder, Step, StepEnd
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_result import (
@@ -36,7 +44,6 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_ste
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_secrets import secret_values
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_variables import (
-    resolve,
     secrets_of_play,
 )
 
@@ -51,8 +58,14 @@ description:
     writes C(result.json) beside it at the end.
   - Records plays of runbooks only. A play belongs to a runbook when its file is named after an incident type of this
     collection, also when another playbook imports it. Other playbooks leave nothing behind.
+  - The playbooks C(rollback.yml), C(post_incident.yml) and C(notify.yml) of this collection belong to the incident that
+    the variable C(incident), or else E(RUNBOOK_INCIDENT), names; without one, or where it is not there, the run ends
+    with exit code 2.
   - A step that can change something is on the disk before it begins. If the journal cannot be written, or another run
     holds the incident, the run ends at once instead of acting unrecorded, with exit code 1 or 7.
+  - A run that may act holds the lock of its incident type and environment (C(runbook_environment), or else the
+    inventory) below C(<home>/locks/) to its end. While another run does, it is recorded as C(locked), nothing runs, and
+    the exit code is 7.
   - Values of variables and environment variables whose names say that they are secret, and passwords inside addresses,
     are taken out of everything that is written, encoded or not.
 requirements:
@@ -89,9 +102,11 @@ options:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_INTERNAL = 1
+EXIT_USAGE = 2
 EXIT_LOCKED = 7
+EXITS = {NoIncidentError: EXIT_USAGE, IncidentLockedError: EXIT_LOCKED}
 _COUNTS = ("ok", "failures", "unreachable", "skipped", "rescued", "changed")
-_PUBLISHED = ("RUNBOOK_INCIDENT", "RUNBOOK_RUN_ID", "RUNBOOK_RECORDER")
+_PUBLISHED = ("RUNBOOK_INCIDENT", "RUNBOOK_RUN_ID", "RUNBOOK_RECORDER", "RUNBOOK_OPERATOR")
 
 
 def _or_stop(method: Callable[..., None]) -> Callable[..., None]:
@@ -143,14 +158,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     @_or_stop
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Open the incident with the first play of a runbook; learn the secrets of every play after that."""
-        header = find_header(ROOT, play.get_path().rpartition(":")[0])
-        if self._recorder is None and header is None:
-            return
+        belonging = None
+        if self._recorder is None:
+            belonging = belonging_of(ROOT, play, self.get_option("incident"), self._home())
+            if belonging is None:
+                return
         self._redactor.add(self._connection_secrets | secret_values(os.environ) | secrets_of_play(play))
         self._plays += 1
         self._pattern = ", ".join(map(str, play.hosts)) if isinstance(play.hosts, list) else str(play.hosts)
-        if self._recorder is None and header is not None:
-            self._open(play, header)
+        if belonging is not None:
+            self._open(belonging)
+        gc.freeze()  # every task is a fork; what is there by now need not be looked through, and copied, by each
 
     @_or_stop
     def v2_playbook_on_no_hosts_matched(self) -> None:
@@ -214,6 +232,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         for problem in [f"it was not checked: {reason}"] if reason else problems:
             self._display.warning(f"Result of {recorder.directory.name}: {problem}")
         self._conclude(recorder, result)
+        if any(error["code"] == "locked" for error in result["errors"]):
+            raise SystemExit(EXIT_LOCKED)
 
     def stop(self, error: Exception) -> None:
         """End the run with one line and an exit code, before the next step begins.
@@ -231,34 +251,48 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         known = isinstance(error, IncidentsError)
         cause = " ".join(str(error).split())
         message = cause if known else f"Recording the run: {type(error).__name__}: {cause}"
-        self._display.error(self._redactor.text(f"{message}; nothing more is done unrecorded"), wrap_text=False)
-        raise SystemExit(EXIT_LOCKED if isinstance(error, IncidentLockedError) else EXIT_INTERNAL)
+        status = next((status for kind, status in EXITS.items() if isinstance(error, kind)), EXIT_INTERNAL)
+        unrecorded = "; nothing more is done unrecorded" if status == EXIT_INTERNAL else ""
+        self._display.error(self._redactor.text(f"{message}{unrecorded}"), wrap_text=False)
+        raise SystemExit(status)
 
-    def _open(self, play: Any, header: Header) -> None:
+    def _home(self) -> Path | None:
         home = self.get_option("home")
-        base = Path(home) if home else incidents.home({})
-        given = self.get_option("incident")
+        return Path(home) if home else None
+
+    def _open(self, belonging: Belonging) -> None:
+        base = self._home() or incidents.home({})
         run_id = self.get_option("run_id")
         run_id = incidents.checked_run_id(run_id) if run_id else incidents.new_run_id()
-        kind = header.incident["type"]
-        if given:
-            if incidents.type_of(given) != kind:
-                raise IncidentsError(
-                    f"Continuing the incident {given}: it is none of the type {kind}; unset RUNBOOK_INCIDENT"
-                )
-            incident_id, directory = given, incidents.open_incident(given, base)
+        if belonging.incident:
+            incident_id, directory = belonging.incident, incidents.open_incident(belonging.incident, base)
         else:
-            incident_id, directory = incidents.new_incident(kind, base)
-        operator = self.get_option("operator") or _login()
+            incident_id, directory = incidents.new_incident(belonging.header.incident["type"], base)
+        operator = self.get_option("operator") or login_name()
         recorder = Recorder(directory, run_id=run_id, operator=operator, redactor=self._redactor)
-        recorder.start(_beginning(play, header, incident_id, run_id, operator))
+        recorder.start(beginning(ROOT, belonging, incident_id, run_id, operator))
         self._recorder = recorder
-        self._publish(incident_id, run_id)
+        self._publish(incident_id, run_id, operator)
+        if belonging.mode in ACTING and not in_check_mode():
+            scope = scope_of(belonging.environment, inventory_sources())
+            self._act_alone(
+                recorder,
+                functools.partial(ActingLock, base, belonging.header.incident["type"], scope, operator=operator),
+            )
 
-    def _publish(self, incident_id: str, run_id: str) -> None:
+    def _act_alone(self, recorder: Recorder, lock: Callable[..., ActingLock]) -> None:
+        """Take the right to act before anything runs; a run that does not get it is recorded, and ends."""
+        try:
+            recorder.hold(lock(run_id=recorder.run_id, incident_id=recorder.directory.name))
+        except IncidentLockedError as error:
+            recorder.error("locked", error.message, hint="runbook history shows what the other run does")
+            self._conclude(recorder, recorder.finish({}))
+            raise
+
+    def _publish(self, incident_id: str, run_id: str, operator: str) -> None:
         """Let the workers and what they start see which run they belong to."""
         self._given = {name: os.environ.get(name) for name in _PUBLISHED}
-        os.environ.update(zip(_PUBLISHED, (incident_id, run_id, str(self._pid)), strict=True))
+        os.environ.update(zip(_PUBLISHED, (incident_id, run_id, str(self._pid), operator), strict=True))
         if self._given["RUNBOOK_RUN_ID"] is None:  # a wrapper knows better why a run was cut off
             atexit.register(self._cut_off)
 
@@ -310,33 +344,5 @@ def _step(host: Any, task: Any, name: str) -> Step:
 def _message(result: Mapping[str, Any]) -> str | None:
     failed = (item for item in result.get("results") or () if isinstance(item, Mapping) and item.get("failed"))
     said = next((item.get("msg") for item in failed if item.get("msg")), None) or result.get("msg")
-    said = said or result.get("skip_reason") or result.get("censored")
+    said = said or result.get("reason") or result.get("skip_reason") or result.get("censored")
     return None if said is None else str(said)
-
-
-def _beginning(play: Any, header: Header, incident_id: str, run_id: str, operator: str) -> dict[str, Any]:
-    variables = play.get_variable_manager().get_vars(play=play)
-    mode = resolve(variables, "runbook_mode", play)
-    return {
-        "incident": {"id": incident_id, **header.incident},
-        "run": {
-            "id": run_id,
-            "mode": "remediate" if mode == "remediate" else "diagnose",
-            "check_mode": bool(context.CLIARGS.get("check")),
-            "operator": operator,
-            "inventory": [str(source) for source in context.CLIARGS.get("inventory") or ()],
-            "versions": {
-                "incident_runbooks": collection_version(ROOT),
-                "ansible_core": ansible_version,
-                "python": platform.python_version(),
-            },
-        },
-        "sla": {"target_s": header.sla_target_s},
-    }
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user often has no name
-        return f"uid {os.getuid()}"

@@ -24,6 +24,11 @@ options:
     description: Take fields that other managers own. They may take them back at any time.
     type: bool
     default: false
+  incident:
+    description:
+      - Id of the incident. Objects that are created carry it in the annotation C(incidents.brandconnect/created-for),
+        by which M(brandconnect.incidents.k8s_restore) knows that it may delete them again.
+    type: str
   targets:
     description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
     type: list
@@ -42,6 +47,7 @@ notes:
   - In check mode the server tries every object, and nothing is applied.
   - It needs C(get) and C(patch) on every object, also for the dry run, and C(create) where one does not exist yet.
 seealso:
+  - module: brandconnect.incidents.k8s_restore
   - name: Server-side apply
     description: What field managers and conflicts are.
     link: https://kubernetes.io/docs/reference/using-api/server-side-apply/
@@ -82,7 +88,8 @@ refusal:
   description:
     - With V(nothing_to_do), V(no_change).
     - With V(refused), V(empty_manifest), V(secret_in_manifest), V(secret_like_name), V(other_namespace),
-      V(duplicate_object), V(unknown_kind), V(cluster_scoped), V(rejected), V(field_conflict) or V(plan_changed).
+      V(duplicate_object), V(unknown_kind), V(cluster_scoped), V(rejected), V(field_conflict), V(evidence_hold)
+      or V(plan_changed).
     - Null otherwise.
   returned: success
   type: str
@@ -124,12 +131,14 @@ results:
     - C(result) is V(applied), V(would_apply), V(unchanged), V(rejected), V(conflict), V(not_finished),
       V(rollout_failed) or V(not_attempted); in a failure V(unknown) when no answer came.
     - C(changes) are the fields that differ, C(conflicts) the fields of other managers, C(reason) what the server said.
+    - C(uid) and C(fingerprint) are those of an object that was applied, by which it is recognised later.
   returned: success
   type: list
   elements: dict
   sample:
     - {kind: ConfigMap, name: pgbouncer, operation: update, result: applied, reason: null, conflicts: [],
-       changes: [{path: .data.size, old: "10", new: "14"}]}
+       changes: [{path: .data.size, old: "10", new: "14"}], uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d,
+       fingerprint: 9f86d081884c}
 caveats:
   description: What a person should know before approving.
   returned: success
@@ -180,6 +189,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.a
     same_targets,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import Part
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import hold_objection
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.restoring import object_facts
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -209,7 +220,7 @@ class _Work:
     def __init__(self, cluster: Cluster, params: dict[str, Any]) -> None:
         self.cluster = cluster
         self.params = params
-        self.applier = Applier(cluster, force=params["force"])
+        self.applier = Applier(cluster, force=params["force"], incident=params["incident"])
         self.report = Report(dt.datetime.now(dt.UTC))
         self.parts: list[Part] = []
 
@@ -219,6 +230,7 @@ class _Work:
         namespace = self.cluster.namespace
         objection = applying.objection(items, namespace) or self.applier.discover(items)
         objection = objection or self._look([applying.in_namespace(item, namespace) for item in items])
+        objection = objection or self._held()
         if objection:
             self.report.end("refused", objection[1], objection[0])
             return
@@ -262,6 +274,12 @@ class _Work:
         word = "field_conflict" if any(entry["conflicts"] for entry in self.report.results) else "rejected"
         return word, "; ".join(f"{label}: {why}" for label, why in refused.items())
 
+    def _held(self) -> applying.Objection | None:
+        """Whose evidence an object is that would be changed."""
+        changing = (part for part in self.parts if part.operation != "none")
+        held = (hold_objection(part.current, part.label, self.params["incident"]) for part in changing)
+        return next(filter(None, held), None)
+
     def _describe(self) -> None:
         self.report.before = {part.label: applying.shown(part.current) for part in self.parts}
         self.report.after = {part.label: applying.shown(part.after) for part in self.parts}
@@ -290,7 +308,8 @@ class _Work:
                 raise
             self.report.changed = True
             self.report.after[part.label] = applying.shown(applied.after)
-            results[index] = _result(part, "applied")
+            facts = object_facts(applied.after)
+            results[index] = _result(part, "applied") | {key: facts[key] for key in ("uid", "fingerprint")}
 
     def _wait(self, summary: str) -> None:
         """Wait for the rollout of every workload of the manifest."""
@@ -320,6 +339,8 @@ def _result(part: Part, result: str, reason: str | None = None) -> dict[str, Any
         "reason": reason,
         "changes": part.changes(),
         "conflicts": [],
+        "uid": None,
+        "fingerprint": None,
     }
 
 
@@ -342,6 +363,7 @@ SPEC = ModuleSpec(
         **kubernetes_argument_spec(),
         "manifest": {"type": "raw", "required": True},
         "force": {"type": "bool", "default": False},
+        "incident": {"type": "str"},
         "targets": {"type": "list", "elements": "dict"},
         "wait_s": {"type": "int", "default": 120},
     },

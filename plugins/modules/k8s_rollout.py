@@ -28,15 +28,23 @@ options:
     description:
       - V(restart) replaces every pod, as C(kubectl rollout restart) does.
       - V(set_env) sets environment variables of one container, which replaces every pod as well. No restart is needed.
-      - V(scale) raises the number of pods. It never lowers it.
+      - V(scale) raises the number of pods. It lowers it only with O(lower).
       - V(undo) goes back to an earlier revision of a Deployment, as C(kubectl rollout undo) does.
+      - V(put_back) only puts back the strategy that a rollout with O(surge=none) had to put back and did not, because
+        it was cut off. Every other action does so as well.
     type: str
-    choices: [restart, set_env, scale, undo]
+    choices: [restart, set_env, scale, undo, put_back]
     required: true
   env:
     description:
-      - For O(action=set_env), the values by name.
-      - Names that look like a secret are refused, and so are variables that come from a ConfigMap or Secret.
+      - For O(action=set_env), the values by name; null removes the variable.
+      - Names that look like a secret are refused, and so are variables that come from a ConfigMap or Secret unless
+        O(expected.env_fingerprints) names them.
+    type: dict
+  env_from:
+    description:
+      - For O(action=set_env), where variables take their values from, by name, each as C(valueFrom) has it.
+      - This is for going back to what RV(before) says.
     type: dict
   container:
     description: For O(action=set_env), the container. It may be left out when the pods have only one.
@@ -44,6 +52,10 @@ options:
   replicas:
     description: For O(action=scale), the number of pods.
     type: int
+  lower:
+    description: For O(action=scale), whether the number may be lowered, for going back to what was before.
+    type: bool
+    default: false
   max_replicas:
     description: Scaling to more pods than this is refused.
     type: int
@@ -55,7 +67,8 @@ options:
     description:
       - V(none) replaces pods without starting extra ones first, by setting C(maxSurge) to 0 and C(maxUnavailable) to 1
         in the same patch. When the rollout has ended, the strategy before is put back, which makes no new rollout.
-      - If it cannot be put back, RV(reason) says so, with the old values.
+      - If it cannot be put back, RV(reason) says so, with the old values. Until then they stand in the annotation
+        C(incidents.brandconnect/previous-strategy), so that the next rollout puts them back, whatever became of this.
       - With every connection slot taken, an extra pod would never become ready.
     type: str
     choices: [keep, none]
@@ -64,6 +77,9 @@ options:
     description: What the workload must be for anything to be done.
     type: dict
     suboptions:
+      uid:
+        description: Its uid, so that an object of the same name that was made since is not taken for it.
+        type: str
       resource_version:
         description: Its C(resourceVersion).
         type: str
@@ -76,6 +92,9 @@ options:
       env:
         description: Values of environment variables by name, null for one that must not be set.
         type: dict
+      env_fingerprints:
+        description: Fingerprints of variables by name, as RV(before) has them; null for one that must not be set.
+        type: dict
   targets:
     description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
     type: list
@@ -84,9 +103,14 @@ options:
     description:
       - Id of the incident. It is written into the annotation C(incidents.brandconnect/last-action).
       - A restart or an undo that the same incident has done already is not done again.
+      - While the workload is held as evidence of another incident, M(brandconnect.incidents.k8s_hold), nothing that
+        replaces or ends its pods is done.
     type: str
   restart_limit:
-    description: Refuse a restart after so many within O(restart_window_s); V(0) for no limit.
+    description:
+      - Refuse a restart after so many within O(restart_window_s); V(0) for no limit.
+      - Every action of this collection that replaces the pods counts, and what C(kubectl rollout restart) did. When the
+        revisions that show it cannot be read, a restart is refused as well.
     type: int
     default: 2
   restart_window_s:
@@ -163,10 +187,10 @@ reason:
 refusal:
   description:
     - With V(nothing_to_do), V(no_change) or V(same_incident).
-    - With V(refused), V(plan_changed), V(expected_differs), V(being_deleted), V(paused), V(on_delete), V(no_pods),
-      V(restarted_too_often), V(ambiguous_container), V(unknown_container), V(invalid_name), V(secret_like_name),
-      V(value_from), V(scale_down), V(above_max_replicas), V(hpa_managed), V(autoscaler_unknown), V(unsupported),
-      V(no_previous_revision) or V(unknown_revision).
+    - With V(refused), V(plan_changed), V(expected_differs), V(being_deleted), V(evidence_hold), V(paused),
+      V(on_delete), V(no_pods), V(restarted_too_often), V(restarts_unknown), V(ambiguous_container),
+      V(unknown_container), V(invalid_name), V(secret_like_name), V(value_from), V(scale_down), V(above_max_replicas),
+      V(hpa_managed), V(autoscaler_unknown), V(unsupported), V(no_previous_revision) or V(unknown_revision).
     - Null otherwise.
   returned: success
   type: str
@@ -191,9 +215,14 @@ targets:
       action: set_env
       template: 9f86d081884c
       changes:
-        - {what: env, container: backend, name: TYPEORM_POOL_MAX, old: "100", new: "14"}
+        - {what: env, container: backend, name: TYPEORM_POOL_MAX, old: "100", new: "14",
+           old_fingerprint: d77ccb69e3f9, new_fingerprint: 789d9e7dc67f}
 before:
-  description: The workload before. C(strategy) and C(env) are what to go back to.
+  description:
+    - The workload before. C(strategy) and C(variables) are what to go back to.
+    - C(previous_strategy) is the annotation of a rollout that has not put the strategy back yet.
+    - Of C(variables), C(set) tells one that is empty from one that is not there, C(value_from) is the reference of one
+      that comes from elsewhere, and C(fingerprint) is of the true value also where C(value) is masked.
   returned: success
   type: dict
   sample: &state
@@ -209,9 +238,13 @@ before:
     ready: 4
     available: 4
     strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}
+    previous_strategy: null
     images: {backend: registry.example.com/backend:1.4.2}
     restarted_at: null
     env: {TYPEORM_POOL_MAX: "100"}
+    variables:
+      - {container: backend, name: TYPEORM_POOL_MAX, set: true, value: "100", value_from: null,
+         fingerprint: d77ccb69e3f9}
 after:
   description: The workload after; the same as before when nothing was done.
   returned: success
@@ -277,11 +310,10 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
     describe,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_plan import (
-    NO_SURGE,
     Plan,
     make_plan,
-    strategy_text,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import strategy_text
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -364,7 +396,7 @@ class _Rollout:
             self._note("rolled_out", state["message"], waited)
             self._put_back(plan, world)
             return
-        left = f"; {world.text} keeps maxSurge 0, put back {strategy_text(world)} by hand" if plan.put_back else ""
+        left = f"; {self._left(plan, world)}" if plan.put_back else ""
         said = f"the cluster could not be asked: {waited.failure.text}" if waited.failure else str(state.get("message"))
         if state["failed"]:
             self.report.end("failed", f"{plan.reason}; the rollout failed: {said}{left}")
@@ -378,12 +410,16 @@ class _Rollout:
         if plan.put_back is None:
             return
         try:
-            workload = put_back(self.cluster, self.kind, self.name, NO_SURGE, plan.put_back)
+            workload = put_back(self.cluster, self.kind, self.name, plan.put_back)
         except KubernetesError as error:
-            left = f"{world.text} keeps maxSurge 0: {error.failure.text}; put back {strategy_text(world)} by hand"
-            self.report.end("done", f"{self.report.reason}; {left}")
+            self.report.end("done", f"{self.report.reason}; {self._left(plan, world)}: {error.failure.text}")
             return
         self.report.after = describe(replace(world, workload={"kind": self.kind, **workload}), self.wish)
+
+    @staticmethod
+    def _left(plan: Plan, world: World) -> str:
+        before = strategy_text(plan.put_back or {})
+        return f"{world.text} keeps maxSurge 0 until its next rollout by a runbook or a rollback puts back {before}"
 
     def _note(self, result: str, reason: str, waited: Waited | None = None) -> None:
         entry: dict[str, Any] = {"kind": self.kind, "name": self.name, "result": result, "reason": reason}
@@ -397,9 +433,11 @@ def _read_wish(params: dict[str, Any]) -> Wish:
     expected = {key: value for key, value in (params["expected"] or {}).items() if value is not None}
     return Wish(
         action=params["action"],
-        env={str(name): str(value) for name, value in (params["env"] or {}).items()},
+        env={str(name): None if value is None else str(value) for name, value in (params["env"] or {}).items()},
+        env_from={str(name): dict(source) for name, source in (params["env_from"] or {}).items()},
         container=params["container"] or None,
         replicas=params["replicas"],
+        lower=params["lower"],
         to_revision=params["to_revision"],
         surge=params["surge"],
         expected=expected,
@@ -417,20 +455,24 @@ SPEC = ModuleSpec(
         **kubernetes_argument_spec(),
         "kind": {"type": "str", "choices": ["Deployment", "StatefulSet", "DaemonSet"], "default": "Deployment"},
         "name": {"type": "str", "required": True},
-        "action": {"type": "str", "choices": ["restart", "set_env", "scale", "undo"], "required": True},
+        "action": {"type": "str", "choices": ["restart", "set_env", "scale", "undo", "put_back"], "required": True},
         "env": {"type": "dict"},
+        "env_from": {"type": "dict"},
         "container": {"type": "str"},
         "replicas": {"type": "int"},
+        "lower": {"type": "bool", "default": False},
         "max_replicas": {"type": "int", "default": 20},
         "to_revision": {"type": "int"},
         "surge": {"type": "str", "choices": ["keep", "none"], "default": "keep"},
         "expected": {
             "type": "dict",
             "options": {
+                "uid": {"type": "str"},
                 "resource_version": {"type": "str"},
                 "generation": {"type": "int"},
                 "replicas": {"type": "int"},
                 "env": {"type": "dict"},
+                "env_fingerprints": {"type": "dict"},
             },
         },
         "targets": {"type": "list", "elements": "dict"},
@@ -439,7 +481,7 @@ SPEC = ModuleSpec(
         "restart_window_s": {"type": "int", "default": 1800},
         "wait_s": {"type": "int", "default": 300},
     },
-    constraints={"required_if": [("action", "set_env", ["env"]), ("action", "scale", ["replicas"])]},
+    constraints={"required_if": [("action", "set_env", ["env", "env_from"], True), ("action", "scale", ["replicas"])]},
     secrets=kubernetes_secrets,
 )
 

@@ -9,7 +9,7 @@ an address itself gets nothing from the inventory: settings of two systems are n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
@@ -24,14 +24,14 @@ class Connection:
         options: module option to inventory variable.
         addresses: options that say which system it is.
         needed: variables of which the component has to have one; without any, the library's own defaults count.
-        exclusive: a variable that stands for all others.
+        replaces: a variable that stands for another one where both are set.
     """
 
     component: str
     options: Mapping[str, str]
     addresses: frozenset[str]
     needed: tuple[str, ...] = ()
-    exclusive: str | None = None
+    replaces: Mapping[str, str] = field(default_factory=dict)
 
 
 POSTGRES = Connection(
@@ -52,7 +52,7 @@ POSTGRES = Connection(
     },
     addresses=frozenset({"login_dsn", "login_host", "login_port"}),
     needed=("postgres_host", "postgres_dsn"),
-    exclusive="postgres_dsn",
+    replaces={"postgres_dsn": "postgres_host"},
 )
 KUBERNETES = Connection(
     component="backend",
@@ -93,8 +93,8 @@ def settings(
         where = connection.component
         raise IncidentsError(f"Reading how {where} is reached: set {names} on the inventory host {where}")
     options = {option: variable for option, variable in connection.options.items() if option in allowed}
-    if connection.exclusive and source.get(connection.exclusive):
-        options = {option: name for option, name in options.items() if name == connection.exclusive}
+    replaced = {name for variable, name in connection.replaces.items() if source.get(variable)}
+    options = {option: name for option, name in options.items() if name not in replaced}
     added = {option: source[name] for option, name in options.items() if source.get(name) not in (None, "")}
     return {option: value for option, value in added.items() if option not in given}
 

@@ -234,6 +234,8 @@ def parse_instant(value: str | None) -> dt.datetime | None:
     """Return an RFC 3339 time as a datetime; ``None`` for anything else."""
     try:
         parsed = dt.datetime.fromisoformat(value) if value and value[10:11] in ("T", "t") else None
-    except ValueError:
+        if parsed and parsed.tzinfo:
+            parsed.astimezone(dt.UTC)  # an instant outside of the calendar is none
+    except (ValueError, OverflowError):
         return None
     return parsed if parsed and parsed.tzinfo else None

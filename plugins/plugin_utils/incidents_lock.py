@@ -18,6 +18,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal imp
 
 LOCK_NAME = "lock"
 _PATIENCE_S = 0.3
+_SAID = ("pid", "operator", "since", "run_id", "incident_id")
 
 
 class IncidentLockedError(IncidentsError):
@@ -32,31 +33,42 @@ class IncidentLockedError(IncidentsError):
         self.holder = dict(holder)
 
 
-class IncidentLock:
-    """The right to act on an incident and to write its journal; a context.
+class FileLock:
+    """A lock on a file, which says who holds it; a context.
 
     A worker process that was forked meanwhile keeps the lock when the run dies: as long as something may still
-    act, the incident stays held.
+    act, it stays held. When the last one is gone the kernel lets go of it, and what the run had said stays in
+    the file.
 
     Args:
-        path: the incident's directory.
-        run_id: the run that takes it.
-        operator: who runs it.
+        path: the file.
+        holder: who takes it: ``pid``, ``operator``, ``since``, ``run_id`` and more.
+        attempt: the beginning of error texts, such as ``Locking the incident X``.
+        held: what another holder means, such as ``another run holds it``.
+
+    Attributes:
+        attempt: as given.
+        previous: who held it before and did not let go; ``None`` where the last one did.
 
     Raises:
-        IncidentLockedError: another run holds it.
+        IncidentLockedError: somebody else holds it.
         IncidentsError: the lock file cannot be used.
     """
 
-    def __init__(self, path: Path, *, run_id: str, operator: str) -> None:
-        self.path = path / LOCK_NAME
+    def __init__(self, path: Path, holder: Mapping[str, Any], *, attempt: str, held: str) -> None:
+        self.path = path
+        self.previous: dict[str, Any] | None = None
+        self.attempt = attempt
+        self._held = held
         try:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.fchmod(self._fd, 0o600)
             self._take()
-            self._say({"pid": os.getpid(), "operator": operator, "since": utc_now(), "run_id": run_id})
+            if os.fstat(self._fd).st_size:
+                self.previous = _read_holder(self._fd)
+            self._say(holder)
         except OSError as error:
-            raise IncidentsError(f"Locking the incident {path.name} in {path}: {error.strerror}") from error
+            raise IncidentsError(f"{attempt} in {path.parent}: {error.strerror}") from error
 
     def release(self) -> None:
         """Let go; releasing twice is no error."""
@@ -92,16 +104,40 @@ class IncidentLock:
         holder = _read_holder(self._fd)
         os.close(self._fd)
         self._fd = -1
-        who = ", ".join(f"{key} {holder[key]}" for key in ("pid", "operator", "since") if key in holder)
-        raise IncidentLockedError(
-            f"Locking the incident {self.path.parent.name}: another run holds it ({who or 'it has not said who'}); "
-            "wait for it, or stop it",
-            holder,
-        )
+        raise IncidentLockedError(f"{self.attempt}: {self._held} ({who(holder)}); wait for it, or stop it", holder)
 
     def _say(self, holder: Mapping[str, Any]) -> None:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(holder).encode(), 0)
+
+
+class IncidentLock(FileLock):
+    """The right to act on an incident and to write its journal; a context.
+
+    Args:
+        path: the incident's directory.
+        run_id: the run that takes it.
+        operator: who runs it.
+
+    Raises:
+        IncidentLockedError: another run holds it.
+        IncidentsError: the lock file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, run_id: str, operator: str) -> None:
+        attempt = f"Locking the incident {path.name}"
+        super().__init__(path / LOCK_NAME, this_process(run_id, operator), attempt=attempt, held="another run holds it")
+
+
+def this_process(run_id: str, operator: str) -> dict[str, Any]:
+    """Return what a holder says of itself."""
+    return {"pid": os.getpid(), "operator": operator, "since": utc_now(), "run_id": run_id}
+
+
+def who(holder: Mapping[str, Any]) -> str:
+    """Return a holder as texts name it."""
+    said = ((name.replace("_id", ""), holder[name]) for name in _SAID if holder.get(name))
+    return ", ".join(f"{name} {value}" for name, value in said) or "it has not said who"
 
 
 def holder_of(path: Path) -> dict[str, Any] | None:

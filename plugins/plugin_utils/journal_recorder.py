@@ -13,7 +13,11 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import RESULT_NAME, write_private
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import IncidentLock
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import (
+    FileLock,
+    IncidentLock,
+    who,
+)
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import (
     FILE_NAME,
     JournalWriter,
@@ -26,6 +30,8 @@ Json = dict[str, Any]
 
 # What a reader must find even when the power goes: what was decided and what was done
 _DURABLE = frozenset({"plan", "action", "error"})
+
+_EXAMINING = frozenset({"diagnose", "remediate"})  # modes in which something must be found
 
 NO_FINDINGS = "each component is a host of that name in the inventory; --tags and --start-at-task may leave checks out"
 NO_PLAN = "the plan is made on localhost; --limit and --tags may leave it out"
@@ -91,22 +97,29 @@ class Recorder:
     def __init__(self, directory: Path, *, run_id: str, operator: str, redactor: Redactor) -> None:
         self.directory = directory
         self.run_id = run_id
-        self._lock = IncidentLock(directory, run_id=run_id, operator=operator)
+        self._locks: list[FileLock] = [IncidentLock(directory, run_id=run_id, operator=operator)]
         self._writer = JournalWriter(directory / FILE_NAME, run_id, redactor=redactor)
         self._began: dict[str, tuple[float, bool]] = {}
         self._failures: dict[str, _Failures] = {}
         self._start = time.monotonic()
-        self._acts = False
+        self._mode = ""
         self._kinds: set[str] = set()
+        self._said: set[str] = set()
 
     def start(self, data: Mapping[str, Any]) -> None:
         """Record the beginning; returns when it is on the disk."""
         damage = verify_chain(self.directory / FILE_NAME)
-        self._acts = data["run"]["mode"] == "remediate"
+        self._mode = data["run"]["mode"]
         self._writer.append("run_started", data, durable=True)
         for problem in damage:
             self.error("journal_damaged", f"Continuing the journal of {self.directory.name}: {problem}")
         self._kinds.clear()
+        self._say_what_was_left(self._locks[0])
+
+    def hold(self, lock: FileLock) -> None:
+        """Keep a lock until the end of the run."""
+        self._locks.append(lock)
+        self._say_what_was_left(lock)
 
     def step_started(self, step: Step, *, mutates: bool) -> None:
         """Record that a step begins; one that can change something is on the disk when this returns."""
@@ -138,6 +151,8 @@ class Recorder:
         records, malformed = records_in(result)
         for kind, data in records:
             self._kinds.add(kind)
+            if kind == "error":
+                self._said.add(str(data.get("message")))
             self._writer.append(kind, data, durable=kind in _DURABLE)
         if malformed:  # what was meant to be recorded is lost: the result must not look as if nothing was
             self.error("internal", f"Recording what a step found: {malformed} of its records are malformed")
@@ -147,6 +162,10 @@ class Recorder:
         data = {"code": code, "message": message, "hint": hint, "component": component}
         self._kinds.add("error")
         self._writer.append("error", data, durable=True)
+
+    def notice(self, code: str, message: str) -> None:
+        """Record what a reviewer should know of the run itself, but is no error."""
+        self._writer.append("notice", {"code": code, "message": message, "component": None})
 
     def finish(self, hosts: Mapping[str, Mapping[str, int]], notes: Iterable[tuple[str, str, str]] = ()) -> Json:
         """Record the end, and return the result.
@@ -182,15 +201,23 @@ class Recorder:
     def close(self) -> None:
         """Let go of the journal and of the incident."""
         self._writer.close()
-        self._lock.release()
+        for lock in reversed(self._locks):
+            lock.release()
+
+    def _say_what_was_left(self, lock: FileLock) -> None:
+        """A run that was killed did not let go: whoever reads this asks what it had done."""
+        if lock.previous is None or lock.previous.get("run_id") == self.run_id:
+            return
+        said = f"{lock.attempt}: the run before ended without letting go of it ({who(lock.previous)})"
+        self.notice("lock_taken_over", f"{said}; see what it had done")
 
     def _record_gaps(self) -> None:
         """Say why nothing was found or planned, where no other error says so."""
-        if "error" in self._kinds:
+        if "error" in self._kinds or self._mode not in _EXAMINING:
             return
         if "finding" not in self._kinds:
             self.error("no_findings", "Examining the components: no check was made", hint=NO_FINDINGS)
-        elif self._acts and "plan" not in self._kinds:
+        elif self._mode == "remediate" and "plan" not in self._kinds:
             self.error("no_plan", "Acting on what was approved: nothing was planned or done", hint=NO_PLAN)
 
     def _record_failures(self, host: str, counts: Mapping[str, int]) -> None:
@@ -201,5 +228,7 @@ class Recorder:
             ("unreachable", failures.unreachable, counts.get("unreachable", 0)),
         ):
             for step, message in seen[-count:] if count else ():
+                if message in self._said:  # the step has recorded it as an error of its own kind
+                    continue
                 cause = message or "it gave no reason"
                 self.error(code, f"Running the step {step.name!r} on {host}: {cause}", component=host)

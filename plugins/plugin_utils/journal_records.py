@@ -29,7 +29,11 @@ _STRUCTURE: dict[str, dict[str, Keep]] = {
     "step_started": {"step": True, "host": True, "action": True},
     "step_ended": {"step": True, "host": True, "action": True, "status": True, "duration_s": True},
     "finding": {"check": True, "component": True, "status": True, "cause": True, "recommend": {"*": True}, "at": True},
-    "plan": {"digest": True, "remediations": {"*": {"id": True, "risk": True, "status": True}}},
+    "plan": {
+        "digest": True,
+        "approval": {"digest": True, "approved": {"*": True}, "decided_at": True, "expires_at": True, "source": True},
+        "remediations": {"*": {"id": True, "risk": True, "status": True}},
+    },
     "action": {"id": True, "risk": True, "status": True, "started_at": True, "ended_at": True},
     "verification": {"check": True, "status": True, "cause": True, "at": True},
     "notification": dict.fromkeys(

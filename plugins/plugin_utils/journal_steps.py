@@ -21,7 +21,8 @@ _READ_ONLY = frozenset(
     for name in (
         *("connection_budget", "connection_holders", "exhaustion_kind", "pg_activity"),
         *("k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
-        *("finding", "follow_ups", "plan", "recommend", "remediation", "verification"),
+        *("rollback_plan", "rollback_read", "rollback_step", "rollback_verify"),
+        *("finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"),
     )
 )
 _READ_ONLY_ENDINGS = ("_info", "_facts")  # Ansible's rule for modules that only look

@@ -69,6 +69,7 @@ class IncidentType:
         role: with underscores, as role and playbook are called.
         sla_target_s: seconds until it is to be resolved.
         required_components: the hosts that the inventory must have.
+        update_every_s: seconds between two updates, where the runbook says it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class IncidentType:
     required_components: tuple[str, ...]
     remediations: tuple[Remediation, ...]
     path: Path = field(repr=False)
+    update_every_s: int | None = None
 
     @cached_property
     def options(self) -> tuple[RoleOption, ...]:
@@ -160,6 +162,7 @@ def _read(role: str) -> IncidentType:
                 for item in header.get("remediations") or ()
             ),
             path=path,
+            update_every_s=int(header["update_every_s"]) if header.get("update_every_s") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunbookError(

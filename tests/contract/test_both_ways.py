@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from support.servers import one_installation
+
 ROOT = Path(__file__).parents[2]
 PLUGINS = "ansible_collections.brandconnect.incidents.plugins"
 CANARY = "c4nary/pass word"
@@ -28,7 +30,7 @@ Case = tuple[str, dict[str, Any], bool]
 
 def cases(login: dict[str, Any]) -> dict[str, Case]:
     """Each in-process module in good and in bad ways: module, arguments, check mode."""
-    return postgres_cases(login) | kubernetes_cases() | pure_cases()
+    return postgres_cases(login) | kubernetes_cases() | communication_cases() | pure_cases()
 
 
 def postgres_cases(login: dict[str, Any]) -> dict[str, Case]:
@@ -72,6 +74,13 @@ def kubernetes_cases() -> dict[str, Case]:
         "k8s_exec_job": {**backend, **job},
         "k8s_rollout": {**backend, "action": "restart"},
         "k8s_apply": {**down, **manifest},
+        "k8s_restore": {
+            **down,
+            "incident": "one",
+            "objects": [{"api_version": "v1", "kind": "ConfigMap", "name": "settings"}],
+        },
+        "k8s_hold": {**backend, "incident": "data-breach-1", "held_by": "alice"},
+        "acting_lease": {**down, "name": "incident-runbooks-test", "holder": "alice@here incident-1 run-1"},
     }
     everywhere = {f"{module} without a cluster": (module, given, False) for module, given in (reading | acting).items()}
     return {
@@ -81,12 +90,60 @@ def kubernetes_cases() -> dict[str, Case]:
             f"{module} with an unknown option": (module, {**given, "colour": CANARY}, False)
             for module, given in (reading | acting).items()
         },
+        "lease that need not be": (
+            "acting_lease",
+            {**down, "name": "incident-runbooks-test", "holder": "alice", "required": False},
+            False,
+        ),
+        "lease without a holder": ("acting_lease", down, False),
         "workload in check mode": ("k8s_workload", backend, True),
         "workload without a kubeconfig": ("k8s_workload", {**backend, "kubeconfig": "/nonexistent"}, False),
         "workload with a wrong type": ("k8s_workload", {**backend, "request_timeout": CANARY}, False),
         "workload with its secret in a wrong place": ("k8s_workload", {**backend, "namespace": CANARY}, False),
         "logs with a wrong pattern": ("k8s_logs", {**backend, "patterns": {"refused": ["("]}}, False),
         "logs of nothing": ("k8s_logs", down, False),
+    }
+
+
+def communication_cases() -> dict[str, Case]:
+    """Nobody listens there, and the secrets are such as nobody has."""
+    nobody = "http://127.0.0.1:1"
+    key = {"api_key": CANARY.replace(" ", "-"), "api_url": nobody}
+    page = {**key, "page_id": "page"}
+    told = {"name": "Slow", "state": "investigating", "body": "We look.", "deliver_notifications": False}
+    sending: dict[str, dict[str, Any]] = {
+        "slack_message": {"token": key["api_key"], "api_url": nobody, "channel": "#incidents", "text": "hello"},
+        "pagerduty_event": {
+            "routing_key": key["api_key"],
+            "api_url": nobody,
+            "dedup_key": "one",
+            "summary": "Pool",
+            "source": "db",
+            "links": [{"href": "https://example.com"}],
+        },
+        "pagerduty_incident": {
+            **key,
+            "from_email": "oncall@example.com",
+            "service_id": "P1",
+            "incident_key": "one",
+            "title": "Pool",
+        },
+        "statuspage_incident": {**page, "incident": "one", **told},
+        "statuspage_component": {**page, "component_id": "part", "state": "operational"},
+    }
+    webhook = {"webhook_url": f"{nobody}/services/T/B/{key['api_key']}", "text": "hello"}
+    return {
+        **{f"{module} to nobody": (module, given, False) for module, given in sending.items()},
+        "message planned": ("slack_message", sending["slack_message"], True),
+        "incident on the page planned": ("statuspage_incident", sending["statuspage_incident"], True),
+        "message by webhook to nobody": ("slack_message", webhook, False),
+        "message with its secret in a wrong place": (
+            "slack_message",
+            {**sending["slack_message"], "text": f"it is {CANARY}", "token": CANARY},
+            False,
+        ),
+        "message with a wrong type": ("slack_message", {**webhook, "timeout": "many"}, False),
+        "event with an unknown option": ("pagerduty_event", {**sending["pagerduty_event"], "colour": "red"}, False),
     }
 
 
@@ -149,7 +206,7 @@ class Ways:
             cwd=directory,
             text=True,
             capture_output=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         self.output = done.stdout + done.stderr
@@ -183,6 +240,7 @@ def test_every_in_process_module_is_compared() -> None:
     assert {module for module, _, _ in cases({}).values()} == in_process_modules()
 
 
+@pytest.mark.parametrize("pg", one_installation(), indirect=True)
 def test_both_ways_say_the_same(ways: Ways, pg: Any) -> None:
     titles = cases(pg.login())
     for title in titles:

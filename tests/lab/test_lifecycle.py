@@ -159,7 +159,7 @@ def test_a_pid_that_was_reused_is_not_touched(lab: Lab) -> None:
         lab.heal()
         assert stranger.poll() is None
         stranger.kill()
-    assert [record.name for record in lab.read().processes] == ["postgres"]
+    assert [record.name for record in lab.read().processes] == ["communications", "postgres"]
 
 
 def test_a_record_knows_its_process_only() -> None:

@@ -135,7 +135,7 @@ class Api:
                     self.wfile.write(reply.content)
                 self.close_connection = reply.length is not None
 
-            do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server looks for
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server looks for
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
                 pass

@@ -294,9 +294,13 @@ def test_a_silent_server_after_the_patch_is_no_success(served: Api) -> None:
     assert "the cluster could not be asked" in result["reason"]
 
 
-def test_unreadable_revisions_are_a_caveat(served: Api) -> None:
+def test_unreadable_revisions_keep_a_restart_off_and_are_a_caveat_of_the_rest(served: Api) -> None:
+    """Only of a restart it matters how often there was one."""
     served.answers[f"{APPS}/replicasets"] = refusal(403, "Forbidden")
     result = restart(served, check_mode=True)
+    assert (result["status"], result["refusal"], result["changed"]) == ("refused", "restarts_unknown", False)
+    env = {"TYPEORM_POOL_MAX": "14"}
+    result = run_module(SPEC, served.options(name="backend", action="set_env", env=env), check_mode=True)
     assert result["status"] == "planned"
     assert any("earlier restarts are not seen" in caveat for caveat in result["caveats"])
 

@@ -11,6 +11,13 @@ import psycopg
 import pytest
 
 from support.runbook import Runbook
+from support.servers import one_installation
+
+
+@pytest.fixture(params=one_installation())
+def pg(request: pytest.FixtureRequest, server_of: Any) -> Any:
+    """One server: what a playbook makes of it is the same on each."""
+    return server_of(request.param)
 
 
 @pytest.fixture

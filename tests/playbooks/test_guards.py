@@ -121,7 +121,8 @@ def test_a_missing_setting_is_named(runbook: Runbook, pg: Any) -> None:
     del runbook.host["postgres_host"]
     run = runbook.run()
     summary = run.finding("connections")["summary"]
-    assert summary == "Reading how postgres is reached: set postgres_host or postgres_dsn on the inventory host postgres"
+    where = "set postgres_host or postgres_dsn on the inventory host postgres"
+    assert summary == f"Reading how postgres is reached: {where}"
 
 
 def test_a_tampered_journal_is_said_when_it_goes_on(runbook: Runbook, pg: Any) -> None:

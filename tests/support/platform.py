@@ -108,7 +108,7 @@ class Cluster:
         return [
             entry
             for entry in self.requests(self._since)
-            if entry["user"]["username"] == user and entry["responseStatus"]["code"] == HTTPStatus.FORBIDDEN
+            if entry["user"].get("username") == user and entry["responseStatus"]["code"] == HTTPStatus.FORBIDDEN
         ]
 
     @contextmanager

@@ -46,6 +46,7 @@ class Runbook:
         self.pg = pg
         self.home = directory / "home"
         self.inventory = directory / "inventory.yml"
+        self.hosts: dict[str, dict[str, Any]] = {}  # beside postgres
         self.host = {
             "postgres_host": pg.host,
             "postgres_port": pg.port,
@@ -64,7 +65,7 @@ class Runbook:
     def write_inventory(self) -> Path:
         """Write the inventory, and return where it is."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {"all": {"vars": {**local, **FAST}, "hosts": {"postgres": self.host}}}
+        inventory = {"all": {"vars": {**local, **FAST}, "hosts": {"postgres": self.host, **self.hosts}}}
         self.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
         return self.inventory
 
@@ -93,6 +94,15 @@ class Runbook:
         assert directory is not None, f"no incident was recorded:\n{output}"
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         return Run(process.returncode, output, result, self.journal(directory), directory)
+
+    def again(self, directory: Path, **extra: Any) -> Run:
+        """Run it once more in an incident that there is."""
+        environment = self.environment() | {"RUNBOOK_INCIDENT": directory.name}
+        done = subprocess.run(
+            self.command(**extra), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        return Run(done.returncode, done.stdout + done.stderr, result, self.journal(directory), directory)
 
     def remediate(self, *options: str, approve: str = "kill-idle-connections", **extra: Any) -> Run:
         return self.run(*options, runbook_mode="remediate", approved=[approve], **extra)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -19,3 +20,11 @@ def installations() -> list[Any]:
     params += [pytest.param("the extra incident-runbooks[lab]", id="pg-wheel")] if wheel is None else []
     majors = {each.major: each for each in (wheel, system) if each is not None}
     return [*(pytest.param(majors[major], id=f"pg{major}") for major in sorted(majors)), *params]
+
+
+def one_installation() -> list[Any]:
+    """The parameter for tests of what no server changes: the oldest major, with a newer Python the newest.
+
+    What differs between servers is tested on each of them, by the tests of the modules.
+    """
+    return installations()[-1:] if sys.version_info >= (3, 12) else installations()[:1]

@@ -53,9 +53,9 @@ def test_what_a_task_gives_wins_over_the_inventory() -> None:
     assert added(POSTGRES, {"login_user": "me"}, hosts) == {"login_host": "db"}
 
 
-def test_a_connection_string_stands_alone() -> None:
+def test_a_connection_string_stands_for_the_host_and_other_settings_go_over_it() -> None:
     hosts = {"postgres": {"postgres_dsn": "postgresql://db/x", "postgres_host": "db", "postgres_user": "ops"}}
-    assert added(POSTGRES, {}, hosts) == {"login_dsn": "postgresql://db/x"}
+    assert added(POSTGRES, {}, hosts) == {"login_dsn": "postgresql://db/x", "login_user": "ops"}
 
 
 def test_false_is_a_setting() -> None:

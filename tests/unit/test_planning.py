@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is recommended, what the plan says and what of it may run."""
+"""What is recommended, and what the plan says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import (
-    decide_run,
     digest,
     make_plan,
     recommend,
@@ -31,8 +30,8 @@ def finding(status: str, *recommended: str, required: bool = True) -> dict[str, 
     }
 
 
-def plan_of(*findings: dict[str, Any], previews: dict[str, Any], approved: tuple[str, ...] = ()) -> dict[str, Any]:
-    return make_plan(recommend([KILL, DROP], findings), previews, approved)
+def plan_of(*findings: dict[str, Any], previews: dict[str, Any]) -> dict[str, Any]:
+    return make_plan(recommend([KILL, DROP], findings), previews)
 
 
 @pytest.mark.parametrize(
@@ -79,53 +78,29 @@ def test_the_digest_covers_the_targets_and_nothing_volatile() -> None:
     assert of(TARGET) != digest([])
 
 
-PLANNED = {"kill-idle": {"status": "planned", "targets": [TARGET]}, "drop-data": {"status": "planned"}}
+def test_the_digest_does_not_depend_on_the_order_of_targets() -> None:
+    def of(*pids: int) -> str:
+        previews = {"kill-idle": {"status": "planned", "targets": [{**TARGET, "pid": pid} for pid in pids]}}
+        return str(plan_of(finding("down", "kill-idle"), previews=previews)["digest"])
+
+    assert of(7, 8) == of(8, 7) != of(7, 7, 8)
 
 
-@pytest.mark.parametrize(
-    ("findings", "previews", "approved", "to_run", "refusal"),
-    [
-        pytest.param([finding("down", "kill-idle")], PLANNED, ["kill-idle"], ["kill-idle"], None, id="approved"),
-        pytest.param([finding("down", "kill-idle")], PLANNED, [], [], "recommended but not approved", id="unapproved"),
-        pytest.param([finding("ok")], PLANNED, ["kill-idle"], [], None, id="healthy: nothing to do, no refusal"),
-        pytest.param([finding("down")], PLANNED, ["kill-idle"], [], "no finding recommends it", id="not recommended"),
-        pytest.param([finding("unknown")], PLANNED, ["kill-idle"], [], None, id="unknown: incomplete, not refused"),
-        pytest.param([finding("down", "kill-idle")], PLANNED, ["nonsense"], [], "no such remediation", id="undeclared"),
-        pytest.param(
-            [finding("down", "drop-data")], PLANNED, ["drop-data"], [], "approval by id alone is not enough", id="risk"
-        ),
-        pytest.param(
-            [finding("down", "kill-idle")],
-            {"kill-idle": {"status": "failed", "error": "no route"}},
-            ["kill-idle"],
-            [],
-            "its targets are not known",
-            id="preview failed",
-        ),
-        pytest.param(
-            [finding("down", "kill-idle")],
-            {"kill-idle": {"status": "refused", "reason": "below the guard"}},
-            ["kill-idle"],
-            [],
-            "below the guard",
-            id="guard",
-        ),
-        pytest.param(
-            [finding("down", "kill-idle", "drop-data")], PLANNED, ["kill-idle"], ["kill-idle"], None, id="one of two"
-        ),
-    ],
-)
-def test_what_may_run(
-    findings: list[dict[str, Any]],
-    previews: dict[str, Any],
-    approved: list[str],
-    to_run: list[str],
-    refusal: str | None,
-) -> None:
-    plan = make_plan(recommend([KILL, DROP], findings), previews, approved)
-    ids, refusals = decide_run(plan, approved, findings)
-    assert ids == to_run
-    if refusal is None:
-        assert refusals == []
-    else:
-        assert refusal in refusals[0]["message"]
+def test_the_plan_says_what_the_header_declares() -> None:
+    declared = {
+        "causes": ["too_many"],
+        "preconditions": ["A backup exists"],
+        "touches": "Sessions",
+        "verified_by": "Fewer sessions",
+        "can_roll_back": True,
+    }
+    silent, said = make_plan(recommend([KILL, {**DROP, **declared}], []), {})["remediations"]
+    assert {key: said[key] for key in declared} == declared
+    assert {key: silent[key] for key in declared} == {
+        "causes": [],
+        "preconditions": [],
+        "touches": None,
+        "verified_by": None,
+        "can_roll_back": False,
+    }
+    assert (silent["approved"], silent["reason"]) == (False, "no finding recommends it")

@@ -14,13 +14,11 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
     Wish,
     World,
     describe,
+    fingerprint,
     owned_revisions,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_plan import (
-    NO_SURGE,
-    Plan,
-    make_plan,
-)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_plan import Plan, make_plan
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import NO_SURGE
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
@@ -80,7 +78,8 @@ def test_env_is_merged_by_the_name_of_the_container() -> None:
         "containers": [{"name": "backend", "env": [{"name": "TYPEORM_POOL_MAX", "value": "14"}]}]
     }
     change = {"what": "env", "container": "backend", "name": "TYPEORM_POOL_MAX", "old": "100", "new": "14"}
-    assert made.targets[0]["changes"] == [change]
+    prints = {"old_fingerprint": fingerprint("100"), "new_fingerprint": fingerprint("14")}
+    assert made.targets[0]["changes"] == [change | prints]
     assert "env TYPEORM_POOL_MAX from 100 to 14" in made.reason
 
 

@@ -68,7 +68,7 @@ def test_errors_say_where_and_what() -> None:
 
 
 def test_a_schema_that_does_not_exist() -> None:
-    with pytest.raises(RunbookError, match="known are result, journal, runbook"):
+    with pytest.raises(RunbookError, match="known are result, incident, journal, runbook"):
         schemas.load("../errors")
 
 
@@ -105,7 +105,7 @@ HEADER = {
             "can_roll_back": False,
         }
     ],
-    "messages": {"users": "Sorry"},
+    "messages": {"notices": [{"purpose": "users", "channel": "slack", "texts": {"opened": "Sorry"}}]},
     "follow_ups": [{"title": "Learn", "owner": None}],
 }
 

@@ -78,6 +78,10 @@ class Cluster(Connection):
         """Create an object, or post to a subresource such as ``eviction``."""
         return self._ask("POST", path, query, body, "application/json")
 
+    def replace(self, path: str, body: Mapping[str, Any], **query: Any) -> dict[str, Any]:
+        """Write an object as a whole; with the ``resourceVersion`` that it carries, on that or not at all."""
+        return self._ask("PUT", path, query, body, "application/json")
+
     def patch(self, path: str, body: Any, kind: str = "strategic", **query: Any) -> dict[str, Any]:
         """Patch an object; *kind* is ``strategic``, ``merge``, ``json`` or ``apply`` (server-side apply)."""
         return self._ask("PATCH", path, query, body, PATCHES[kind])

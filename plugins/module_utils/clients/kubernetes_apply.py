@@ -18,13 +18,11 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import resource_path
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_parts
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import applying
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import Part
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import FIELD_MANAGER, Part
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 if kubernetes_config.HAS_KUBERNETES:
     import yaml  # the package kubernetes requires it
-
-FIELD_MANAGER = "incident-runbooks"
 
 
 def parse_manifest(manifest: Any) -> list[dict[str, Any]]:
@@ -55,11 +53,13 @@ class Applier:
     Args:
         cluster: where.
         force: whether to take fields that other managers own.
+        incident: the incident with which objects that it creates are marked.
     """
 
-    def __init__(self, cluster: Cluster, *, force: bool) -> None:
+    def __init__(self, cluster: Cluster, *, force: bool = False, incident: str | None = None) -> None:
         self.cluster = cluster
         self.force = force
+        self.incident = incident
         self._resources: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def discover(self, items: Sequence[Mapping[str, Any]]) -> applying.Objection | None:
@@ -92,14 +92,21 @@ class Applier:
         Raises:
             KubernetesError: it cannot be read, or the server does not accept it.
         """
-        current: Mapping[str, Any] | None
+        part = Part(item, self.current(item), incident=self.incident)
+        return replace(part, after=self._send(part, dryRun="All"))
+
+    def current(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the object as it is; ``None`` when it does not exist.
+
+        Raises:
+            KubernetesError: it cannot be read.
+        """
         try:
-            current = self.cluster.get(self._path(item))
+            return self.cluster.get(self.path(item))
         except KubernetesError as error:
             if error.failure.cause != "not_found":
                 raise
-            current = None
-        return Part(item, current, self._send(item, dryRun="All"))
+            return None
 
     def apply(self, part: Part) -> Part:
         """Apply the object and return what the server made of it.
@@ -107,14 +114,14 @@ class Applier:
         Raises:
             KubernetesError: it does not accept it.
         """
-        return replace(part, after=self._send(part.manifest))
+        return replace(part, after=self._send(part))
 
-    def _send(self, item: Mapping[str, Any], **query: Any) -> dict[str, Any]:
-        return self.cluster.patch(
-            self._path(item), item, "apply", fieldManager=FIELD_MANAGER, force=self.force, **query
-        )
+    def _send(self, part: Part, **query: Any) -> dict[str, Any]:
+        path = self.path(part.manifest)
+        return self.cluster.patch(path, part.body, "apply", fieldManager=FIELD_MANAGER, force=self.force, **query)
 
-    def _path(self, item: Mapping[str, Any]) -> str:
+    def path(self, item: Mapping[str, Any]) -> str:
+        """The path of an object whose kind was discovered."""
         version = str(item["apiVersion"])
         resource = self._resources[version, str(item["kind"])]
         return resource_path(version, str(resource["name"]), self.cluster.namespace, str(item["metadata"]["name"]))

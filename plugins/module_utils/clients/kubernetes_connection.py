@@ -8,11 +8,13 @@ longer than a whole diagnosis, and they cannot say which permission a request la
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -62,6 +64,7 @@ class Connection:
         rbac_role: the option; ``None`` for none.
         limit_s: seconds for one request.
         requests: how many were sent.
+        answered_at: what time the server said it is, in its last answer, to the second; ``None`` while it has not.
 
     Raises:
         KubernetesError: cause ``no_credentials``.
@@ -76,6 +79,7 @@ class Connection:
         self.rbac_role: str | None = params.get("rbac_role") or None
         self.limit_s = float(params["request_timeout"])
         self.requests = 0
+        self.answered_at: dt.datetime | None = None
         self._login = ""
         self._lock = threading.Lock()
         self._directory = tempfile.TemporaryDirectory(prefix="incident-runbooks-", ignore_cleanup_errors=True)
@@ -189,6 +193,7 @@ class Connection:
                 if not again:
                     raise
             else:
+                self.answered_at = _date(response.headers.get("Date"))
                 return response
         raise AssertionError("the second try returns or raises")
 
@@ -255,6 +260,14 @@ class Connection:
 def success(response: urllib3.BaseHTTPResponse) -> bool:
     """Whether the server did what was asked."""
     return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _date(header: str | None) -> dt.datetime | None:
+    try:
+        moment = parsedate_to_datetime(str(header))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _query_value(value: Any) -> Any:

@@ -20,9 +20,11 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.pods import pod_facts, selector_text
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
+    PREVIOUS_STRATEGY,
     World,
     owned_revisions,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import NO_SURGE
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollouts import rollout_state
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import autoscaler_of
 
@@ -59,12 +61,14 @@ def read_world(cluster: Cluster, kind: str, name: str, *, autoscalers: bool) -> 
     if autoscalers:
         parts[AUTOSCALERS] = lambda: cluster.list(cluster.path("autoscaling/v2", "horizontalpodautoscalers"))
     answers = read_parts(parts)
+    unread = answers.failures.get(REVISIONS)
     return World(
         workload,
         owned_revisions(answers.values.get(REVISIONS, []), str(workload["metadata"].get("uid"))),
         autoscaler_of(kind, name, answers.values.get(AUTOSCALERS, [])),
         AUTOSCALERS not in answers.failures,
         [f"{WHAT_IS_NOT_SEEN[part]}: {failure.text}" for part, failure in answers.failures.items()],
+        f"{unread.text}; {unread.next_step}" if unread else None,
     )
 
 
@@ -105,17 +109,14 @@ def wait_for_rollout(cluster: Cluster, kind: str, name: str, wait_s: float) -> W
         time.sleep(POLL_S)
 
 
-def put_back(
-    cluster: Cluster, kind: str, name: str, set_for_now: Mapping[str, Any], strategy: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def put_back(cluster: Cluster, kind: str, name: str, strategy: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put a strategy back that was changed for one rollout; it makes no new one. Returns the workload.
 
     Args:
         cluster: where.
         kind: of the workload.
         name: of the workload.
-        set_for_now: the strategy that was set; whoever has set another one since is left alone.
-        strategy: the one before.
+        strategy: the one before. Whoever has set another one since is left alone.
 
     Raises:
         KubernetesError: the cluster does not take it.
@@ -123,11 +124,14 @@ def put_back(
     path = cluster.workload_path(kind, name)
     for attempt in range(1, PUT_BACK_ATTEMPTS + 1):
         workload = cluster.get(path)
-        if workload["spec"].get("strategy") != set_for_now:
-            return workload
-        version = workload["metadata"]["resourceVersion"]
+        metadata = {
+            "resourceVersion": workload["metadata"]["resourceVersion"],
+            "annotations": {PREVIOUS_STRATEGY: None},
+        }
+        ours = workload["spec"].get("strategy") == NO_SURGE
+        spec = {"spec": {"strategy": {"$patch": "replace", **strategy}}} if ours else {}
         try:
-            return cluster.patch(path, {"metadata": {"resourceVersion": version}, "spec": {"strategy": dict(strategy)}})
+            return cluster.patch(path, {"metadata": metadata, **spec})
         except KubernetesError as error:
             if error.failure.cause != "conflict" or attempt == PUT_BACK_ATTEMPTS:
                 raise

@@ -10,17 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import (
+    LAST_APPLIED,
     is_secret_like,
     without_secrets,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import fingerprint
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
+    annotations_of,
+    fingerprint,
+)
 
 Json = dict[str, Any]
 Objection = tuple[str, str]
 
 # what the server writes by itself, and what differs between two creations of the same object
 _SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "managedFields")
-_REVISION = "deployment.kubernetes.io/revision"
+REVISION = "deployment.kubernetes.io/revision"
+FIELD_MANAGER = "incident-runbooks"
+CREATED_FOR = "incidents.brandconnect/created-for"  # the incident for which an object was created
 # conflict with "kubectl" using apps/v1: .spec.replicas   conflicts with "hpa" with subresource "scale": - .spec.x - .y
 _CONFLICT = re.compile(r'conflicts? with "([^"]+)"(.*?)(?=conflicts? with "|$)', re.DOTALL)
 _FIELD = re.compile(r"(?:^|[\s:])(\.[^\s,;]+)")
@@ -33,17 +39,29 @@ class Part:
     Attributes:
         manifest: as given, with the namespace.
         current: as it is in the cluster; ``None`` when it does not exist.
-        after: as the server says that it would be.
+        after: as the server says that it would be, or is when it was applied.
+        incident: the incident for which it is created, if it does not exist.
     """
 
     manifest: Mapping[str, Any]
     current: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    incident: str | None = None
 
     @property
     def label(self) -> str:
         """``Kind/name``."""
         return label(self.manifest)
+
+    @property
+    def body(self) -> Json:
+        """What is sent: the manifest, and the mark of the incident that creates the object or has created it."""
+        creator = self.incident if self.current is None else annotations_of(self.current).get(CREATED_FOR)
+        if not creator:
+            return dict(self.manifest)
+        metadata = self.manifest["metadata"]
+        annotations = {**(metadata.get("annotations") or {}), CREATED_FOR: creator}
+        return {**self.manifest, "metadata": {**metadata, "annotations": annotations}}
 
     @property
     def operation(self) -> str:
@@ -138,7 +156,8 @@ def in_namespace(item: Mapping[str, Any], namespace: str) -> Json:
 def substance(item: Mapping[str, Any]) -> Json:
     """An object without its status and what the server writes by itself."""
     metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key not in _SERVERS_OWN}
-    annotations = {key: value for key, value in (metadata.pop("annotations", None) or {}).items() if key != _REVISION}
+    written = metadata.pop("annotations", None) or {}
+    annotations = {key: value for key, value in written.items() if key not in {REVISION, LAST_APPLIED}}
     rest = {key: value for key, value in item.items() if key not in {"status", "metadata"}}
     return {**rest, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
 
@@ -146,6 +165,11 @@ def substance(item: Mapping[str, Any]) -> Json:
 def shown(item: Mapping[str, Any] | None) -> Json | None:
     """An object for people: its substance without what looks like a secret."""
     return None if item is None else substance(without_secrets(item))
+
+
+def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[Json]:
+    """What differs between two states of an object, ``path``, ``old`` and ``new``; nothing where one is not there."""
+    return list(_differences(shown(old) or {}, shown(new) or {}, "")) if old and new else []
 
 
 def conflicts(message: str) -> list[Json]:

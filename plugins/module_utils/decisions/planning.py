@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""Decide what to recommend, what the plan is and what of it may run. Pure functions on plain data."""
+"""Decide what to recommend and what the plan is; what of it may run, ``approval`` decides. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 
 Json = dict[str, Any]
 
-# A person approves these by id; the others need more than this release can check, so they never run.
-APPROVED_BY_ID = frozenset({"safe", "disruptive"})
 TROUBLE = frozenset({"degraded", "down"})
 
 
@@ -22,11 +20,11 @@ def recommend(remediations: Sequence[Json], findings: Sequence[Json]) -> list[Js
     """Say of every declared remediation whether findings recommend it, and why.
 
     Args:
-        remediations: those of the runbook header, each with ``id``, ``title`` and ``risk``.
+        remediations: those of the runbook header, each with ``id``, ``title``, ``risk`` and what else it declares.
         findings: the findings of this run.
 
     Returns:
-        One entry a remediation, in the header's order: id, title, risk, ``status`` (``recommended`` or
+        One entry a remediation, in the header's order: what the header says of it, ``status`` (``recommended`` or
         ``not_recommended``) and ``reason``.
 
     Raises:
@@ -45,7 +43,7 @@ def recommend(remediations: Sequence[Json], findings: Sequence[Json]) -> list[Js
 
 
 def _recommendation(remediation: Json, findings: Sequence[Json], unknown: Sequence[Json]) -> Json:
-    entry = {key: remediation[key] for key in ("id", "title", "risk")}
+    entry = {**{key: remediation[key] for key in ("id", "title", "risk")}, **_declared(remediation)}
     reasons = [
         f"{finding['component']}/{finding['check']}: {finding['summary']}"
         for finding in findings
@@ -59,23 +57,34 @@ def _recommendation(remediation: Json, findings: Sequence[Json], unknown: Sequen
     return {**entry, "status": "recommended", "reason": "; ".join(reasons)}
 
 
-def make_plan(choice: Sequence[Json], previews: Mapping[str, Json], approved: Sequence[str]) -> Json:
+def _declared(remediation: Json) -> Json:
+    """What a person who approves it should know; a header that does not say leaves it empty."""
+    return {
+        "causes": list(remediation.get("causes") or []),
+        "preconditions": list(remediation.get("preconditions") or []),
+        "touches": remediation.get("touches"),
+        "verified_by": remediation.get("verified_by"),
+        "can_roll_back": remediation.get("can_roll_back") is True,
+        **({"review_after_s": remediation["review_after_s"]} if "review_after_s" in remediation else {}),
+    }
+
+
+def make_plan(choice: Sequence[Json], previews: Mapping[str, Json]) -> Json:
     """Return the plan: every remediation with its real targets, and the digest over what would be touched.
 
     Args:
         choice: what :func:`recommend` returned.
         previews: by remediation id, what the remediation said in check mode: ``status``, ``targets``,
             ``excluded``, ``reason``, ``preview``; or ``error`` where the preview failed.
-        approved: remediation ids that a person approved.
     """
-    remediations = [_planned(entry, previews.get(entry["id"], {}), entry["id"] in approved) for entry in choice]
-    return {"digest": digest(remediations), "remediations": remediations}
+    remediations = [_planned(entry, previews.get(entry["id"], {})) for entry in choice]
+    return {"digest": digest(remediations), "approval": None, "remediations": remediations}
 
 
-def _planned(entry: Json, preview: Json, approved: bool) -> Json:
+def _planned(entry: Json, preview: Json) -> Json:
     planned = {
         **entry,
-        "approved": approved,
+        "approved": False,
         "targets": list(preview.get("targets") or []),
         "excluded": list(preview.get("excluded") or []),
         "preview": dict(preview.get("preview") or {}),
@@ -91,50 +100,19 @@ def _planned(entry: Json, preview: Json, approved: bool) -> Json:
 
 
 def digest(remediations: Sequence[Json]) -> str:
-    """SHA-256 over the canonical JSON of what the recommended remediations would touch."""
+    """SHA-256 over the canonical JSON of what the recommended remediations would touch; the targets' order counts not.
+
+    Args:
+        remediations: those of a plan, also of one that was recorded.
+    """
     touched = [
-        {"id": entry["id"], "risk": entry["risk"], "targets": entry["targets"]}
+        {"id": entry["id"], "risk": entry["risk"], "targets": sorted(entry["targets"], key=canonical)}
         for entry in remediations
         if entry["status"] == "recommended"
     ]
-    canonical = json.dumps(touched, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(touched).encode()).hexdigest()
 
 
-def decide_run(plan: Json, approved: Sequence[str], findings: Sequence[Json]) -> tuple[list[str], list[Json]]:
-    """Decide which remediations of the plan run now.
-
-    Returns:
-        The ids to run, in the plan's order; and the refusals, each with ``remediation`` and ``message``.
-    """
-    entries = {entry["id"]: entry for entry in plan["remediations"]}
-    recommended = [name for name, entry in entries.items() if entry["status"] == "recommended"]
-    trouble = "; ".join(
-        f"{finding['component']}/{finding['check']} is {finding['status']}: {finding['summary']}"
-        for finding in findings
-        if finding["status"] in TROUBLE
-    )
-    to_run: list[str] = []
-    refusals: list[Json] = []
-    for name in dict.fromkeys(approved):
-        why = _why_not(entries.get(name), trouble)
-        if why is None and name in recommended:
-            to_run.append(name)
-        elif why:
-            refusals.append({"remediation": name, "message": why})
-    if recommended and not to_run and not refusals:
-        names = ", ".join(recommended)
-        refusals.append({"remediation": None, "message": f"recommended but not approved: {names}"})
-    return [name for name in entries if name in to_run], refusals
-
-
-def _why_not(entry: Json | None, trouble: str) -> str | None:
-    if entry is None:
-        return "this runbook has no such remediation"
-    if entry["status"] != "recommended":
-        return f"not recommended: {entry['reason']}; {trouble}" if trouble else None
-    if entry.get("targets_unknown"):
-        return f"its targets are not known: {entry['reason']}"
-    if entry["risk"] not in APPROVED_BY_ID:
-        return f"its risk is {entry['risk']}: approval by id alone is not enough"
-    return None
+def canonical(value: Any) -> str:
+    """The one way to write plain data as JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 TEMPLATE_HASH = "pod-template-hash"  # the Deployment controller's own label, never part of a template that is applied
 FINGERPRINT_LENGTH = 12
+PREVIOUS_STRATEGY = "incidents.brandconnect/previous-strategy"  # what a rollout has to put back at its end
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ class Wish:
     """What is wanted.
 
     Attributes:
-        action: ``restart``, ``set_env``, ``scale`` or ``undo``.
-        env: for set_env, values by name of the variable.
+        action: ``restart``, ``set_env``, ``scale``, ``undo`` or ``put_back``.
+        env: for set_env, values by name of the variable; ``None`` removes it.
+        env_from: for set_env, ``valueFrom`` by name of the variable.
         container: for set_env; ``None`` when the pod has only one.
         replicas: for scale.
+        lower: whether scale may also lower it.
         to_revision: for undo; ``None`` for the one before.
         surge: ``keep``, or ``none`` to replace pods without starting extra ones first.
         expected: what the caller believes of the workload.
@@ -38,9 +41,11 @@ class Wish:
     """
 
     action: str
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    env_from: Mapping[str, Json] = field(default_factory=dict)
     container: str | None = None
     replicas: int | None = None
+    lower: bool = False
     to_revision: int | None = None
     surge: str = "keep"
     expected: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +60,13 @@ class Wish:
         """What is written into the annotation ``incidents.brandconnect/last-action``."""
         return f"{self.incident}/{self.action}" if self.incident else None
 
+    @property
+    def variables(self) -> dict[str, Json | None]:
+        """For set_env, the wanted definitions by name, ``value`` or ``valueFrom``; ``None`` for one to remove."""
+        values = {name: None if value is None else {"value": value} for name, value in self.env.items()}
+        sources = {name: {"valueFrom": dict(source)} for name, source in self.env_from.items()}
+        return dict(sorted({**values, **sources}.items()))
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -63,10 +75,12 @@ class Revision:
     Attributes:
         number: of the revision.
         template: the pod template, without the controller's own label.
+        created_at: when it was made, RFC 3339; ``None`` when it does not say.
     """
 
     number: int
     template: Mapping[str, Any]
+    created_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class World:
         autoscaler: facts of the one that scales it; ``None`` for none.
         autoscaler_known: whether that could be read.
         gaps: what could not be read, as sentences.
+        revisions_unread: why the revisions could not be read and what to do about it; ``None`` when they were.
     """
 
     workload: Mapping[str, Any]
@@ -86,6 +101,7 @@ class World:
     autoscaler: Mapping[str, Any] | None = None
     autoscaler_known: bool = True
     gaps: Sequence[str] = ()
+    revisions_unread: str | None = None
 
     @property
     def kind(self) -> str:
@@ -185,13 +201,15 @@ def owned_revisions(objects: Sequence[Mapping[str, Any]], uid: str) -> list[Revi
         if item.get("spec"):  # a ReplicaSet
             number, template = annotations_of(item).get(REVISION), item["spec"].get("template")
         if str(number or "").isdigit() and template:
-            found.append(Revision(int(str(number)), without_hash(template)))
+            created = (item.get("metadata") or {}).get("creationTimestamp")
+            found.append(Revision(int(str(number)), without_hash(template), created))
     return sorted(found, key=lambda revision: revision.number)
 
 
 def describe(world: World, wish: Wish) -> Json:
     """The state of the workload, for before and after."""
     metadata, status = world.metadata, world.workload.get("status") or {}
+    variables = _variables(world, wish)
     daemons = world.kind == "DaemonSet"
     return {
         "kind": world.kind,
@@ -208,16 +226,36 @@ def describe(world: World, wish: Wish) -> Json:
         "strategy": world.strategy(),
         "images": images(world.template),
         "restarted_at": annotations_of(world.template).get(RESTARTED_AT),
-        "env": {name: _shown(world, wish, name) for name in wish.env},
+        "previous_strategy": annotations_of(world.workload).get(PREVIOUS_STRATEGY),
+        "env": {each["name"]: each["value"] for each in variables},
+        "variables": variables,
     }
 
 
-def _shown(world: World, wish: Wish, name: str) -> Any:
-    """The value of a variable; ``None`` when it is not there or does not stand in the workload itself."""
-    container = chosen_container(world, wish)
-    entry = env_entry(container, name) if container else None
-    value = entry.get("value") if entry else None
-    return None if value is None else value_for_people(name, str(value))
+def _variables(world: World, wish: Wish) -> list[Json]:
+    container = chosen_container(world, wish) or {}
+    return [
+        {"container": container.get("name"), "name": name, **variable_state(name, env_entry(container, name))}
+        for name in wish.variables
+    ]
+
+
+def variable_state(name: str, entry: Mapping[str, Any] | None) -> Json:
+    """What a variable is defined as, without secrets.
+
+    Returns:
+        ``set``: whether it is there at all; an empty value is one. ``value``: of one that stands in the workload.
+        ``value_from``: the reference of one that does not. ``fingerprint``: of either, by which a value that is
+        masked, cut or redacted later is told from the true one; ``None`` for one that is not set.
+    """
+    if entry is None:
+        return {"set": False, "value": None, "value_from": None, "fingerprint": None}
+    if entry.get("valueFrom"):
+        source = dict(entry["valueFrom"])
+        return {"set": True, "value": None, "value_from": source, "fingerprint": fingerprint(source)}
+    value = str(entry.get("value") or "")  # the API server leaves an empty value out
+    shown = value_for_people(name, value)
+    return {"set": True, "value": shown, "value_from": None, "fingerprint": fingerprint(value)}
 
 
 def chosen_container(world: World, wish: Wish) -> Mapping[str, Any] | None:

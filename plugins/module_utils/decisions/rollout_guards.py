@@ -8,19 +8,26 @@ Each guard returns a stable word and a sentence, or ``None`` when it does not ob
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import is_secret_like
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import hold_objection
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
+    Revision,
     Wish,
     World,
     annotations_of,
     chosen_container,
     env_entry,
+    variable_state,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import RESTARTED_AT
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import (
+    LAST_ACTION,
+    RESTARTED_AT,
+)
 
 Objection = tuple[str, str]
 Guard = Callable[[World, Wish, dt.datetime], Objection | None]
@@ -47,10 +54,23 @@ def parse_time(text: Any) -> dt.datetime | None:
 
 
 def recent_restarts(world: World, now: dt.datetime, window_s: int) -> list[dt.datetime]:
-    """When the workload was restarted within the last *window_s* seconds, as far as its templates still show."""
+    """When the workload's pods were replaced within the last *window_s* seconds, as far as its revisions still show.
+
+    That is what ``kubectl rollout restart`` and this collection's restarts leave in the template, and the other
+    actions of this collection, of which the template shows the mark and the revision the time.
+    """
     templates = [world.template, *(revision.template for revision in world.revisions)]
     moments = {parse_time(annotations_of(template).get(RESTARTED_AT)) for template in templates}
+    moments.update(_marked(world.revisions))
     return sorted(moment for moment in moments if moment and (now - moment).total_seconds() < window_s)
+
+
+def _marked(revisions: Sequence[Revision]) -> Iterator[dt.datetime | None]:
+    """When revisions with a new mark were made; later ones inherit it, and a restart says its own time."""
+    for before, revision in itertools.pairwise(revisions):
+        mark = annotations_of(revision.template).get(LAST_ACTION)
+        if mark and not mark.endswith("/restart") and mark != annotations_of(before.template).get(LAST_ACTION):
+            yield parse_time(revision.created_at)
 
 
 def _deleted(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:
@@ -59,8 +79,17 @@ def _deleted(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:
     return None
 
 
+def _evidence(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    """What replaces or ends pods destroys what is in them; more pods and another strategy do not."""
+    more_pods = wish.action == "scale" and (wish.replicas or 0) >= (world.replicas or 0)
+    if more_pods or wish.action == "put_back":
+        return None
+    return hold_objection(world.workload, world.text, wish.incident)
+
+
 def _expected(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
     now: dict[str, Any] = {
+        "uid": world.metadata.get("uid"),
         "resource_version": world.metadata.get("resourceVersion"),
         "generation": world.metadata.get("generation"),
         "replicas": world.replicas,
@@ -78,11 +107,25 @@ def _expected_env(world: World, wish: Wish) -> Objection | None:
         entry = env_entry(container, name) or {}
         if "valueFrom" in entry or believed != entry.get("value"):
             return "expected_differs", f"{name} of {world.text} does not have the value that was expected"
+    for name, believed in _fingerprints(wish).items():
+        state = variable_state(name, env_entry(container, name))
+        if state["fingerprint"] != believed:
+            return "expected_differs", f"{name} of {world.text} was changed meanwhile: it is now {_state_text(state)}"
     return None
 
 
+def _fingerprints(wish: Wish) -> Mapping[str, str | None]:
+    return wish.expected.get("env_fingerprints") or {}
+
+
+def _state_text(state: Mapping[str, Any]) -> str:
+    if not state["set"]:
+        return "not set"
+    return source_text(state["value_from"]) if state["value_from"] else state["value"] or "empty"
+
+
 def _no_rollout_by_patch(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
-    if wish.action == "scale":
+    if wish.action in {"scale", "put_back"}:
         return None
     if world.spec.get("paused"):
         text = f"{world.text} is paused, so nothing would be rolled out; find out who paused it, then resume it"
@@ -90,6 +133,12 @@ def _no_rollout_by_patch(world: World, wish: Wish, _now: dt.datetime) -> Objecti
     if world.strategy().get("type") == "OnDelete":
         return "on_delete", f"{world.text} has the strategy OnDelete: its pods change only when each is deleted"
     return None
+
+
+def _restarts_unknown(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    if not wish.restart_limit or world.revisions_unread is None:
+        return None
+    return "restarts_unknown", f"how often {world.text} was restarted lately is not known: {world.revisions_unread}"
 
 
 def _too_often(world: World, wish: Wish, now: dt.datetime) -> Objection | None:
@@ -120,10 +169,10 @@ def _container(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
 
 
 def _env_names(_world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
-    for name in wish.env:
+    for name, wanted in wish.variables.items():
         if not _ENV_NAME.fullmatch(name):
             return "invalid_name", f"{name!r} is no valid name of an environment variable"
-        if is_secret_like(name):
+        if wanted and "value" in wanted and is_secret_like(name):
             text = f"{name} looks like a secret, which does not belong into a workload; put it into a Secret"
             return "secret_like_name", text
     return None
@@ -131,14 +180,15 @@ def _env_names(_world: World, wish: Wish, _now: dt.datetime) -> Objection | None
 
 def _value_from(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
     container = chosen_container(world, wish) or {}
-    for name in wish.env:
+    for name in wish.variables:
         source = (env_entry(container, name) or {}).get("valueFrom")
-        if source:
-            return "value_from", f"{name} of {world.text} comes from {_source(source)}; change it there"
+        if source and name not in _fingerprints(wish):  # who names the fingerprint knows what is replaced
+            return "value_from", f"{name} of {world.text} comes from {source_text(source)}; change it there"
     return None
 
 
-def _source(source: Mapping[str, Any]) -> str:
+def source_text(source: Mapping[str, Any]) -> str:
+    """Where the value of a variable comes from, for its ``valueFrom``."""
     kinds = {"configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret"}
     for key, kind in kinds.items():
         if key in source:
@@ -150,7 +200,7 @@ def _scale(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
     if world.replicas is None:
         return "unsupported", f"{world.text} has one pod a node and cannot be scaled"
     wanted = wish.replicas or 0
-    if wanted < world.replicas:
+    if wanted < world.replicas and not wish.lower:
         text = f"{world.text} has {world.replicas} replicas; scaling down to {wanted} is not done in an incident"
         return "scale_down", text
     if wanted > wish.max_replicas:
@@ -178,10 +228,11 @@ def _undo(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
     return None
 
 
-COMMON: tuple[Guard, ...] = (_deleted, _expected, _no_rollout_by_patch)
+COMMON: tuple[Guard, ...] = (_deleted, _evidence, _expected, _no_rollout_by_patch)
 BY_ACTION: dict[str, tuple[Guard, ...]] = {
-    "restart": (_no_pods, _too_often),
+    "restart": (_no_pods, _restarts_unknown, _too_often),
     "set_env": (_container, _env_names, _value_from),
     "scale": (_scale,),
     "undo": (_undo,),
+    "put_back": (),
 }

@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import same_targets
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.connection_budget import surge_pods
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence import value_for_people
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
     Json,
-    Revision,
     Wish,
     World,
     annotations_of,
@@ -22,20 +19,34 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
     env_entry,
     fingerprint,
     images,
+    variable_state,
     without_hash,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import (
     first_objection,
     recent_restarts,
+    source_text,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_patch import (
+    TEMPLATE_STAYS,
+    make_patch,
+    seconds_text,
+    wanted_revision,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import (
+    NO_SURGE,
+    left_over,
+    plan_strategy,
+    strategy_text,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import (
+    caveats as strategy_caveats,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import (
     LAST_ACTION,
     RESTARTED_AT,
     managed_by,
 )
-
-NO_SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-DEFAULT_SURGE = "25%"
 
 
 @dataclass(frozen=True)
@@ -69,23 +80,29 @@ def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
     Args:
         now: the instant that a restart is marked with.
     """
-    if wish.action in {"restart", "undo"} and _acted_already(world, wish):
+    acted = wish.action in {"restart", "undo"} and _acted_already(world, wish)
+    if acted and not left_over(world):
         text = f"{world.text} was already changed by {wish.action} for the incident {wish.incident}"
         return Plan("nothing_to_do", text, "same_incident")
+    wish = replace(wish, action="put_back") if acted else wish
     objection = first_objection(world, wish, now)
     if objection:
         return Plan("refused", objection[1], objection[0])
-    changes = _changes(world, wish)
+    changes = _CHANGES[wish.action](world, wish)
+    if not changes:  # what an earlier rollout has left is put back all the same
+        wish = replace(wish, action="put_back")
+    strategy = plan_strategy(world, wish)
+    if strategy.now:
+        changes.append({"what": "strategy", "old": world.strategy(), "new": strategy.now})
     if not changes:
         return Plan("nothing_to_do", f"{world.text} is already as wanted", "no_change")
     targets = [_target(world, wish, changes)]
     if not same_targets(wish.targets, targets):
         text = f"{world.text} is not any more what the plan was made for; look again and make a new plan"
         return Plan("refused", text, "plan_changed", targets)
-    patch, kind = _patch(world, wish, now)
+    patch, kind = make_patch(world, wish, now, strategy.now)
     summary, known = _summary(world, changes), caveats(world, wish, now)
-    put_back = dict(world.strategy()) if wish.action != "scale" and lowers_surge(world, wish) else None
-    return Plan("planned", summary, None, targets, patch, kind, known, put_back)
+    return Plan("planned", summary, None, targets, patch, kind, known, strategy.afterwards)
 
 
 def _acted_already(world: World, wish: Wish) -> bool:
@@ -107,13 +124,6 @@ def _target(world: World, wish: Wish, changes: Sequence[Json]) -> Json:
     }
 
 
-def _changes(world: World, wish: Wish) -> list[Json]:
-    changes = _CHANGES[wish.action](world, wish)
-    if changes and wish.action != "scale" and lowers_surge(world, wish):
-        changes.append({"what": "strategy", "old": world.strategy(), "new": NO_SURGE})
-    return changes
-
-
 def _restart_changes(world: World, _wish: Wish) -> list[Json]:
     return [{"what": "restart", "old": annotations_of(world.template).get(RESTARTED_AT), "new": "now"}]
 
@@ -121,17 +131,24 @@ def _restart_changes(world: World, _wish: Wish) -> list[Json]:
 def _env_changes(world: World, wish: Wish) -> list[Json]:
     container = chosen_container(world, wish) or {}
     changes = []
-    for name, value in sorted(wish.env.items()):
-        entry = env_entry(container, name)
-        old = None if entry is None else str(entry.get("value") or "")
-        if old == value:
+    for name, wanted in wish.variables.items():
+        old, new = variable_state(name, env_entry(container, name)), variable_state(name, wanted)
+        # what is masked alike is told apart by its fingerprint: a new value needs a new approval
+        if old["fingerprint"] == new["fingerprint"]:
             continue
-        change = {"what": "env", "container": container["name"], "name": name}
-        shown_old = None if old is None else value_for_people(name, old)
-        shown_new = value_for_people(name, value)
-        # what is masked alike is told apart: targets are compared, and a new value needs a new approval
-        hidden = {} if shown_new == value else {"new_fingerprint": fingerprint(value)}
-        changes.append({**change, "old": shown_old, "new": shown_new, **hidden})
+        sources = {f"{key}_from": state["value_from"] for key, state in (("old", old), ("new", new))}
+        changes.append(
+            {
+                "what": "env",
+                "container": container["name"],
+                "name": name,
+                "old": old["value"],
+                "new": new["value"],
+                **{key: source for key, source in sources.items() if source},
+                "old_fingerprint": old["fingerprint"],
+                "new_fingerprint": new["fingerprint"],
+            }
+        )
     return changes
 
 
@@ -142,7 +159,7 @@ def _scale_changes(world: World, wish: Wish) -> list[Json]:
 
 
 def _undo_changes(world: World, wish: Wish) -> list[Json]:
-    revision = _wanted_revision(world, wish)
+    revision = wanted_revision(world, wish)
     if revision.template == without_hash(world.template):
         return []
     changes: list[Json] = [{"what": "revision", "old": world.revision(), "new": revision.number}]
@@ -155,78 +172,17 @@ def _undo_changes(world: World, wish: Wish) -> list[Json]:
     return changes
 
 
+def _no_changes(_world: World, _wish: Wish) -> list[Json]:
+    return []
+
+
 _CHANGES = {
     "restart": _restart_changes,
     "set_env": _env_changes,
     "scale": _scale_changes,
     "undo": _undo_changes,
+    "put_back": _no_changes,
 }
-
-
-def _wanted_revision(world: World, wish: Wish) -> Revision:
-    """The revision to go back to; the guards have made sure that there is one."""
-    if wish.to_revision is not None:
-        return next(revision for revision in world.revisions if revision.number == wish.to_revision)
-    current = world.revision() or 0
-    return max(
-        (revision for revision in world.revisions if revision.number < current), key=lambda revision: revision.number
-    )
-
-
-def surge_now(world: World) -> int:
-    """Pods that a rollout starts before it ends old ones. Only a Deployment does so, if it rolls at all."""
-    strategy = world.strategy()
-    if world.kind != "Deployment" or strategy.get("type") == "Recreate":
-        return 0
-    surge = (strategy.get("rollingUpdate") or {}).get("maxSurge", DEFAULT_SURGE)
-    return surge_pods(surge, world.replicas or 0) or 0
-
-
-def lowers_surge(world: World, wish: Wish) -> bool:
-    """Whether the strategy must change for a rollout without extra pods."""
-    return wish.surge == "none" and surge_now(world) > 0
-
-
-def _patch(world: World, wish: Wish, now: dt.datetime) -> tuple[Any, str]:
-    """Return the patch and its kind. Its resourceVersion makes the server refuse it on any other state."""
-    if wish.action == "undo":
-        return _undo_patch(world, wish), "json"
-    mark = {LAST_ACTION: wish.mark} if wish.mark else {}
-    metadata: Json = {"resourceVersion": world.metadata.get("resourceVersion")}
-    if mark:
-        metadata["annotations"] = mark
-    if wish.action == "scale":
-        return {"metadata": metadata, "spec": {"replicas": wish.replicas}}, "strategic"
-    template: Json = {"metadata": {"annotations": dict(mark)}}
-    if wish.action == "restart":
-        template["metadata"]["annotations"][RESTARTED_AT] = _seconds(now)
-    else:
-        container = chosen_container(world, wish) or {}
-        env = [{"name": name, "value": value} for name, value in sorted(wish.env.items())]
-        template["spec"] = {"containers": [{"name": container["name"], "env": env}]}
-    spec: Json = {"template": template}
-    if lowers_surge(world, wish):
-        spec["strategy"] = NO_SURGE
-    return {"metadata": metadata, "spec": spec}, "strategic"
-
-
-def _undo_patch(world: World, wish: Wish) -> list[Json]:
-    """Replace the whole template, as a merge could not take away what was added since."""
-    kept = dict(annotations_of(world.workload))
-    if wish.mark:
-        kept[LAST_ACTION] = wish.mark
-    patch: list[Json] = [
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": world.metadata.get("resourceVersion")},
-        {"op": "add", "path": "/metadata/annotations", "value": kept},
-        {"op": "replace", "path": "/spec/template", "value": _wanted_revision(world, wish).template},
-    ]
-    if lowers_surge(world, wish):
-        patch.append({"op": "add", "path": "/spec/strategy", "value": NO_SURGE})
-    return patch
-
-
-def _seconds(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _summary(world: World, changes: Sequence[Json]) -> str:
@@ -237,13 +193,21 @@ def _change_text(change: Mapping[str, Any]) -> str:
     what = change["what"]
     if what == "restart":
         return "replace its pods one after the other"
-    if what == "strategy":
+    if what == "strategy" and change["new"] == NO_SURGE:
         return "replace pods without extra ones (maxSurge 0, maxUnavailable 1)"
+    if what == "strategy":
+        return f"put back {strategy_text(change['new'])}, which a rollout that was cut off had left at maxSurge 0"
     label = f"{what} {change['name']}" if what == "env" else what
     if what == "image":
         label = f"image of {change['container']}"
-    old = "not set" if change["old"] is None else change["old"]
-    return f"{label} from {old} to {change['new']}"
+    return f"{label} from {_value_text(change, 'old')} to {_value_text(change, 'new')}"
+
+
+def _value_text(change: Mapping[str, Any], key: str) -> str:
+    source = change.get(f"{key}_from")
+    if source:
+        return source_text(source)
+    return "not set" if change[key] is None else str(change[key]) or "empty"
 
 
 def caveats(world: World, wish: Wish, now: dt.datetime) -> list[str]:
@@ -253,45 +217,24 @@ def caveats(world: World, wish: Wish, now: dt.datetime) -> list[str]:
     if managed:
         text = f"{managed['tool']} manages {world.text} ({managed['evidence']}) and may undo this"
         found.append(f"{text}; make the same change there")
-    if wish.action == "scale":
+    found += strategy_caveats(world, wish)
+    if wish.action in TEMPLATE_STAYS:
         return found
-    found += _surge_caveats(world, wish)
     if wish.action == "set_env":
         found += _env_caveats(world, wish)
     earlier = recent_restarts(world, now, wish.restart_window_s)
     if earlier:
-        found.append(f"{world.text} was already restarted at {_seconds(earlier[-1])}")
+        found.append(f"{world.text} was already restarted at {seconds_text(earlier[-1])}")
     status = world.workload.get("status") or {}
     if world.kind == "Deployment" and (status.get("updatedReplicas") or 0) != (status.get("replicas") or 0):
         found.append(f"a rollout of {world.text} is under way; it is replaced by this one")
     return found
 
 
-def _surge_caveats(world: World, wish: Wish) -> list[str]:
-    found = []
-    if lowers_surge(world, wish):
-        found.append(
-            f"{world.text} has maxSurge 0 and maxUnavailable 1 until the rollout has ended; "
-            f"then {strategy_text(world)} is put back"
-        )
-    elif surge_now(world):
-        found.append(f"up to {surge_now(world)} extra pods open their connections before old ones close theirs")
-    gone_first = lowers_surge(world, wish) or not surge_now(world)
-    if world.replicas == 1 and gone_first:
-        found.append("there is only one pod, so requests fail until the new one is ready")
-    return found
-
-
-def strategy_text(world: World) -> str:
-    """The strategy's numbers, ``maxSurge 25%, maxUnavailable 25%``."""
-    rolling = world.strategy().get("rollingUpdate") or {}
-    return ", ".join(f"{key} {value}" for key, value in sorted(rolling.items())) or "the defaults"
-
-
 def _env_caveats(world: World, wish: Wish) -> list[str]:
     container = chosen_container(world, wish) or {}
     found = []
-    missing = [name for name in sorted(wish.env) if env_entry(container, name) is None]
+    missing = [name for name, wanted in wish.variables.items() if wanted and env_entry(container, name) is None]
     if missing:
         text = f"{', '.join(missing)} is not set on {container['name']} so far; the application may not read it at all"
         if container.get("envFrom"):

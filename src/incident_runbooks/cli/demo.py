@@ -118,5 +118,6 @@ def _run(kind: IncidentType, verbosity: int, **asked: Any) -> dict[str, Any]:
         on_event=progress.show,
         **{**defaults, **asked},
     )
-    result: dict[str, Any] = execute(request)
+    with progress:
+        result: dict[str, Any] = execute(request)
     return result

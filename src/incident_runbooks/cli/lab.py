@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from incident_runbooks.cli.completion import complete_fault
 from incident_runbooks.cli.options import Answer, Command, output_option
 from incident_runbooks.lab import directory, inventory
 from incident_runbooks.lab.faults import FAULTS
@@ -69,7 +70,7 @@ def up(path: Path | None, postgres: str | None, output: str | None, *, cluster: 
 @lab.command(
     name="break", epilog="\b\nFaults:\n" + "\n".join(f"  {name}: {each.what}" for name, each in FAULTS.items())
 )
-@click.argument("fault", type=click.Choice(list(FAULTS)))
+@click.argument("fault", type=click.Choice(list(FAULTS)), shell_complete=complete_fault)
 @directory_option
 @output_option
 def break_(path: Path | None, fault: str, output: str | None) -> Answer:
@@ -81,12 +82,13 @@ def break_(path: Path | None, fault: str, output: str | None) -> Answer:
 
 
 @lab.command()
+@click.argument("fault", required=False, type=click.Choice([name for name, each in FAULTS.items() if each.undo]))
 @directory_option
 @output_option
-def heal(path: Path | None, output: str | None) -> Answer:
-    """Undo every fault."""
+def heal(path: Path | None, fault: str | None, output: str | None) -> Answer:
+    """Undo every fault, or one of the communications alone."""
     here = open_lab(path)
-    undone = here.heal()
+    undone = here.heal(fault)
     return _answer(
         here, output, f"healed: {', '.join(undone)}" if undone else "nothing was broken", changed=bool(undone)
     )
@@ -132,6 +134,7 @@ def _text(found: dict[str, Any]) -> str:
     lines = [f"{title} ({found['message']})" if "message" in found else title]
     lines += _POSTGRES_TEXT.get(found["postgres"]["state"], _server_text)(found["postgres"])
     lines += _cluster_text(found["cluster"])
+    lines += _communications_text(found["communications"])
     absent = [each for each in found["programs"] if each["source"] == "absent"]
     lines += [f"  {each['name']} is absent: install the package {each['package']}" for each in absent]
     for process in found["processes"]:
@@ -162,6 +165,13 @@ def _cluster_text(cluster: dict[str, Any]) -> list[str]:
     lines = [f"  cluster: {cluster['state']}, {cluster['server']}, namespace {cluster['namespace']}"]
     lines.append(f"  kubectl --kubeconfig {cluster['kubeconfig']}")
     return lines + [f"  not ready: {each}" for each in cluster["not_ready"]]
+
+
+def _communications_text(found: dict[str, Any]) -> list[str]:
+    if found["state"] == "absent":
+        return []
+    lines = [f"  Slack, PagerDuty, Statuspage: {found['state']}, {found['url']}"]
+    return [*lines, f"  what they are sent: {found['request_log']}"]
 
 
 _POSTGRES_TEXT: dict[str, Callable[[dict[str, Any]], list[str]]] = {"absent": _absent_text}

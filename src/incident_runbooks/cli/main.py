@@ -38,10 +38,32 @@ class Entry(NamedTuple):
 COMMANDS = {
     "list": Entry("incident_runbooks.cli.list:list_types", "List the incident types and their remediations."),
     "run": Entry("incident_runbooks.cli.run:run", "Diagnose an incident; remediate what was approved.", document=True),
+    "approve": Entry("incident_runbooks.cli.approve:approve", "Approve somebody else's plan: write an approval file."),
     "show": Entry("incident_runbooks.cli.show:show", "Show an earlier incident, the latest by default.", document=True),
+    "rollback": Entry(
+        "incident_runbooks.cli.rollback:rollback",
+        "Give back what the runs of an incident changed.",
+        document=True,
+    ),
+    "history": Entry(
+        "incident_runbooks.cli.history:history", "List the incidents that were recorded, the newest first."
+    ),
+    "report": Entry("incident_runbooks.cli.report:report", "Report on an incident, the latest by default."),
+    "post-incident": Entry(
+        "incident_runbooks.cli.post_incident:post_incident",
+        "State what only people know, and write the report.",
+        document=True,
+    ),
+    "verify": Entry("incident_runbooks.cli.verify:verify", "Verify that an incident's record is intact."),
+    "notify": Entry(
+        "incident_runbooks.cli.notify:notify", "Send what is due about an incident, or an update.", document=True
+    ),
     "lab": Entry("incident_runbooks.cli.lab:lab", "Rehearse incidents against real services on this machine."),
     "demo": Entry(
         "incident_runbooks.cli.demo:demo", "Rehearse one incident: break, diagnose, remediate, verify.", document=True
+    ),
+    "completion": Entry(
+        "incident_runbooks.cli.completion:completion", "Print the script that completes commands in your shell."
     ),
 }
 
@@ -64,10 +86,18 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Show the help for an empty line, but not as a success: 0 means healthy."""
-        if not args:
+        if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(EXIT_USAGE)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> Any:  # a list; its items are generic in new clicks
+        """Complete to the commands of the registry, without importing them, or to the options."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        from incident_runbooks.cli.completion import matching  # noqa: PLC0415 - only a press of the tab key pays for it
+
+        return matching([(name, entry.help) for name, entry in COMMANDS.items()], incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands' help from the registry."""
@@ -93,6 +123,10 @@ def cli(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; whatever happens, no traceback without ``--debug``."""
+    if instruction := os.environ.get("_RUNBOOK_COMPLETE"):
+        from incident_runbooks.cli.completion import answer  # noqa: PLC0415 - only a press of the tab key pays for it
+
+        return answer(cli, instruction)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = _take_debug(given)
     for stream in (sys.stdout, sys.stderr):
@@ -168,7 +202,9 @@ def _redacted(text: str) -> str:
 def _type_in(command: str, given: Sequence[str]) -> str | None:
     """Return the incident type in a line that may not parse: what follows the command at once."""
     following = given[given.index(command) + 1 :][:1]
-    return next((word[:_LONGEST_TYPE] for word in following if command != "show" and not word.startswith("-")), None)
+    if command not in ("run", "demo"):
+        return None
+    return next((word[:_LONGEST_TYPE] for word in following if not word.startswith("-")), None)
 
 
 def _write(text: str, exit_code: int) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +64,13 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # no generic class in t
         if self._above is not None and not converted > self._above:
             self.fail(f"{value!r} is not above {self._above:g}", param, ctx)
         return converted
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Complete to the choices, a boolean's two words, or a file."""
+        if self.name == "path":
+            return [CompletionItem(incomplete, type="file")]
+        words = [str(choice) for choice in self._choices] or (["yes", "no"] if self.name == "bool" else [])
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def _integer(text: str) -> int:

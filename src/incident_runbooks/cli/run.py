@@ -3,23 +3,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from incident_runbooks import catalogue, inventory
 from incident_runbooks.catalogue import IncidentType, RoleOption
-from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
+from incident_runbooks.cli import completion
+from incident_runbooks.cli.options import Answer, Value
+from incident_runbooks.cli.run_options import approvals, common_options, detected_at, require_sense, text
 from incident_runbooks.errors import UsageError
-
-DEFAULT_TIMEOUT_S = 1800
 
 
 class IncidentGroup(click.Group):
@@ -35,12 +37,18 @@ class IncidentGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse an empty line in words that help."""
-        if not args:
+        if not args and not ctx.resilient_parsing:
             raise UsageError(
                 f"Choosing the incident type: none is given; known: {', '.join(catalogue.names())}",
                 hint="see: runbook list",
             )
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete to the incident types without building their commands, or to the options."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return completion.incident_types(incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the incident types with their titles."""
@@ -85,7 +93,7 @@ class RoleInput(click.Option):
 def incident_command(kind: IncidentType) -> click.Command:
     """Build the command of one incident type."""
     command = click.Command(kind.name, callback=click.pass_context(partial(_run, kind)))
-    for decorate in _common(kind):
+    for decorate in common_options(kind):
         decorate(command)
     shared = {name for param in command.params for name in param.opts}
     inputs: list[click.Parameter] = [_role_input(option, shared) for option in kind.options]
@@ -97,34 +105,6 @@ def incident_command(kind: IncidentType) -> click.Command:
         short_help=kind.title,
         help=f"{kind.title}: {kind.severity}, {kind.priority}. {kind.impact}.\n\n\b\nRemediations:{remediations}",
     )
-
-
-def _common(kind: IncidentType) -> list[Callable[[click.Command], Any]]:
-    known = ", ".join(item.id for item in kind.remediations) or "none"
-    return [
-        click.option("--remediate", is_flag=True, help="Act: run the remediations that are approved."),
-        click.option(
-            "--approve", multiple=True, metavar="ID", help=f"Approve a remediation; repeat for more. One of: {known}"
-        ),
-        click.option("--check", is_flag=True, help="Change nothing; with --remediate, show what would be done."),
-        click.option(
-            "-i",
-            "--inventory",
-            multiple=True,
-            metavar="PATH",
-            help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
-        ),
-        output_option,
-        click.option(
-            "--timeout",
-            type=Value("float", above=0),
-            default=DEFAULT_TIMEOUT_S,
-            metavar="SECONDS",
-            help=f"Stop everything after this many seconds. [default: {DEFAULT_TIMEOUT_S}]",
-        ),
-        click.option("--incident", metavar="ID", help="Continue an earlier incident. [default: a new one]"),
-        verbose_option,
-    ]
 
 
 def _role_input(option: RoleOption, taken: set[str]) -> RoleInput:
@@ -177,47 +157,48 @@ def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     # help needs neither Ansible nor psutil
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
     from incident_runbooks import execution, outcomes  # noqa: PLC0415
+    from incident_runbooks.cli import prompt  # noqa: PLC0415
     from incident_runbooks.execution.record import continued  # noqa: PLC0415
     from incident_runbooks.render.progress import Progress  # noqa: PLC0415
     from incident_runbooks.render.text import render  # noqa: PLC0415
 
-    _require_approvals(kind, given)
-    if given["incident"]:
-        continued(given["incident"], kind.name)
-    where = inventory.resolve(given["inventory"], os.environ, _working_directory())
-    progress = Progress(given["verbose"])
-    progress.begin(kind, given["remediate"], given["check"], where)
+    require_sense(kind, given)
     extra_vars = _extra_vars(kind, ctx)
-    result = execution.execute(
-        execution.RunRequest(
-            incident_type=kind,
-            inventory=list(where.sources),
-            extra_vars=extra_vars,
-            mode="remediate" if given["remediate"] else "diagnose",
-            approved=list(dict.fromkeys(given["approve"])),
-            check_mode=given["check"],
-            timeout_s=given["timeout"],
-            incident_id=given["incident"],
-            verbosity=given["verbose"],
-            on_event=progress.show,
-        )
+    request = execution.RunRequest(
+        incident_type=kind,
+        inventory=(),
+        extra_vars=extra_vars,
+        mode="remediate" if given["remediate"] else "diagnose",
+        approved=list(dict.fromkeys(given["approve"])),
+        approvals=approvals(given),
+        take_over=given["take_over"],
+        notify=not given["no_notify"],
+        eta=text(given, "eta"),
+        detected_at=detected_at(given),
+        check_mode=given["check"],
+        timeout_s=given["timeout"],
+        incident_id=given["incident"],
+        verbosity=given["verbose"],
     )
+    if request.incident_id:
+        continued(request.incident_id, kind.name)
+    where = inventory.resolve(given["inventory"], os.environ, _working_directory())
+    request = dataclasses.replace(request, inventory=list(where.sources))
+
+    def execute(asked: execution.RunRequest) -> dict[str, Any]:
+        progress = Progress(asked.verbosity)
+        progress.begin(kind, asked.mode == "remediate", asked.check_mode, where)
+        with progress:
+            return execution.execute(dataclasses.replace(asked, on_event=progress.show))
+
+    if prompt.is_wanted(request, given["output"]):
+        result, code = prompt.run(request, execute)
+    else:
+        result = execute(request)
+        code = outcomes.exit_code(result)
     again = _again(ctx, extra_vars, where.sources if given["inventory"] else ())
     path = incidents.incident_dir(result["incident"]["id"])
-    return Answer(
-        outcomes.exit_code(result), result, lambda colour: render(result, colour, again, path), given["output"]
-    )
-
-
-def _require_approvals(kind: IncidentType, given: Mapping[str, Any]) -> None:
-    known = [item.id for item in kind.remediations]
-    for name in given["approve"]:
-        if name not in known:
-            raise UsageError(
-                f"Approving {name!r} for {kind.name}: there is no such remediation", hint=f"known: {', '.join(known)}"
-            )
-    if given["approve"] and not given["remediate"]:
-        raise UsageError("Approving a remediation without --remediate: nothing would be done", hint="add --remediate")
+    return Answer(code, result, lambda colour: render(result, colour, again, path), given["output"])
 
 
 def _extra_vars(kind: IncidentType, ctx: click.Context) -> dict[str, Any]:

@@ -3,31 +3,49 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
 import click
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import mapping
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import end_problems
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
+from incident_runbooks.cli.completion import complete_incident, complete_run
 from incident_runbooks.cli.options import Answer, output_option
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.execution.record import existing
 from incident_runbooks.outcomes import EXIT_OK
+from incident_runbooks.render.standing import standing_lines
 from incident_runbooks.render.text import render
+from incident_runbooks.standing import next_update_of
+
+Json = dict[str, Any]
 
 
 @click.command()
-@click.argument("incident", required=False)
-@click.option("--run", "run_id", metavar="ID", help="One of the incident's runs. [default: the last]")
+@click.argument("incident", required=False, shell_complete=complete_incident)
+@click.option(
+    "--run",
+    "run_id",
+    metavar="ID",
+    shell_complete=complete_run,
+    help="One of the incident's runs. [default: the last that does more than report]",
+)
 @output_option
 def show(incident: str | None, run_id: str | None, output: str | None) -> Answer:
     """Show an earlier incident, the latest by default.
 
     The document is made anew from the journal. Where the journal's hash chain is broken (a line was edited,
-    removed, or torn by a crash) the errors say so. The exit code is 0 when it could be shown, whatever its outcome.
+    removed, or torn by a crash), or where runs that the result tells of are missing, the errors say so. The exit
+    code is 0 when it could be shown, whatever its outcome.
     """
     try:
-        path = existing(incident or _latest())
+        path = chosen(incident)
         journal = read_journal(path / FILE_NAME)
     except IncidentsError as error:
         raise RunbookError(error.message) from error
@@ -36,7 +54,7 @@ def show(incident: str | None, run_id: str | None, output: str | None) -> Answer
         raise UsageError(
             f"Showing the run {run_id} of {path.name}: it has none of that id", hint=f"known: {', '.join(runs)}"
         )
-    result = fold(journal.records, run_id, incident_id=path.name)
+    result = fold(journal.records, run_id or _last_run(journal.records), incident_id=path.name)
     result["errors"] += [
         {
             "code": "journal_damaged",
@@ -45,10 +63,39 @@ def show(incident: str | None, run_id: str | None, output: str | None) -> Answer
             "component": None,
             "at": None,
         }
-        for problem in journal.problems
+        for problem in [*journal.problems, *end_problems(path, journal.records)]
     ]
+    return Answer(
+        EXIT_OK, result, lambda colour: _text(path, journal.records, result, colour, whole=run_id is None), output
+    )
+
+
+def chosen(incident: str | None) -> Path:
+    """Return the directory of the incident that was named, or of the latest one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from incident_runbooks.execution.record import existing  # noqa: PLC0415 - help and completion need no runner
+
+    return existing(incident or _latest())
+
+
+def _last_run(records: list[Json]) -> str | None:
+    """The last run that does more than report or tell; ``None`` where there is none of them."""
+    began = [record for record in records if record["type"] == "run_started"]
+    more = [record for record in began if mapping(record["data"].get("run")).get("mode") != "report"]
+    return str(more[-1]["run_id"]) if more else None
+
+
+def _text(path: Path, records: list[Json], result: Json, colour: bool, *, whole: bool) -> str:
+    """The run, and how the incident stands; who was told counts over all runs, unless one was asked for."""
+    now = dt.datetime.now(dt.UTC)
+    record = incident_record(records, incident_id=path.name, as_of=now)
+    update = next_update_of(path, record["incident"], record["sla"]["target_s"], record["opened_at"], now)
     again = [word for source in result["run"]["inventory"] for word in ("--inventory", source)]
-    return Answer(EXIT_OK, result, lambda colour: render(result, colour, again, path), output)
+    shown = {**result, **{key: record[key] for key in ("notifications", "notices", "notes")}} if whole else result
+    return render(shown, colour, again, path, standing_lines(record, update, now, colour))
 
 
 def _latest() -> str:

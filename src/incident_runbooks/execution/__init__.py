@@ -21,10 +21,10 @@ from incident_runbooks.errors import LockedError, RunbookError
 from incident_runbooks.execution.ansible import Playbook, StopSignals, run_playbook
 from incident_runbooks.execution.private import private_directory, short_directory
 from incident_runbooks.execution.record import Follower, complete, continued, result_of
-from incident_runbooks.execution.request import Case, RunRequest
+from incident_runbooks.execution.request import Approvals, Case, RunRequest
 from incident_runbooks.processes import ProcessTree
 
-__all__ = ["RunRequest", "execute"]
+__all__ = ["Approvals", "RunRequest", "execute"]
 
 
 def execute(request: RunRequest) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _playbook(request: RunRequest, case: Case, private: Path) -> Playbook:
     return Playbook(
         name=request.playbook_name,
         inventory=request.inventory,
-        extra_vars={**request.extra_vars, "runbook_mode": request.mode, "approved": list(request.approved)},
+        extra_vars=request.variables,
         check_mode=request.check_mode,
         environment={**environment.allowed(os.environ), **forced},
         private=private,

@@ -14,6 +14,25 @@ from incident_runbooks.catalogue import IncidentType
 
 
 @dataclass(frozen=True)
+class Approvals:
+    """What comes with the ids that were approved.
+
+    Attributes:
+        plan_digest: of the plan that was approved, whole or its beginning.
+        second_approver: who approved as well.
+        reason: why.
+        file: an approval file, absolute.
+        source: ``options``, or ``prompt`` where the plan was shown and the operator asked.
+    """
+
+    plan_digest: str | None = None
+    second_approver: str | None = None
+    reason: str | None = None
+    file: str | None = None
+    source: str = "options"
+
+
+@dataclass(frozen=True)
 class RunRequest:
     """What to run.
 
@@ -22,6 +41,11 @@ class RunRequest:
         extra_vars: the role's inputs that the operator really gave; never a secret.
         mode: ``diagnose`` or ``remediate``.
         approved: remediation ids.
+        approvals: what comes with them.
+        take_over: take the incident over from a run that holds it and is gone.
+        notify: tell people; a diagnosis never does.
+        eta: what people may be told about when it is over.
+        detected_at: when it was noticed, RFC 3339.
         timeout_s: seconds for everything.
         incident_id: the incident to continue; ``None`` opens a new one.
         verbosity: from 1 on, errors say more.
@@ -34,6 +58,11 @@ class RunRequest:
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
     mode: str = "diagnose"
     approved: Sequence[str] = ()
+    approvals: Approvals = Approvals()
+    take_over: bool = False
+    notify: bool = True
+    eta: str | None = None
+    detected_at: str | None = None
     check_mode: bool = False
     timeout_s: float = 1800.0
     incident_id: str | None = None
@@ -45,6 +74,32 @@ class RunRequest:
     def playbook_name(self) -> str:
         """The playbook that runs."""
         return self.playbook or collection.playbook(self.incident_type.role)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The extra vars of the play; what was not given is left out, so that the inventory may say it."""
+        texts = {
+            "runbook_plan_digest": self.approvals.plan_digest,
+            "runbook_second_approver": self.approvals.second_approver,
+            "runbook_reason": self.approvals.reason,
+            "runbook_approval": self.approvals.file,
+            "runbook_eta": self.eta,
+            "runbook_detected_at": self.detected_at,
+        }
+        return {
+            **self.extra_vars,
+            "runbook_mode": self.mode,
+            "approved": list(self.approved),
+            **{name: _untemplated(text) for name, text in texts.items() if text is not None},
+            **({"runbook_approval_source": self.approvals.source} if self.approvals.source != "options" else {}),
+            **({"runbook_take_over": True} if self.take_over else {}),
+            **({} if self.notify else {"runbook_notify": False}),
+        }
+
+
+def _untemplated(text: str) -> dict[str, str]:
+    """Return *text* so that Ansible takes it literally: braces that a person typed are no template."""
+    return {"__ansible_unsafe": text}
 
 
 @dataclass(frozen=True)

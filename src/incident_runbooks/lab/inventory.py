@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.communications.part import CommunicationsPart
 from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.server import HOST, Server
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
@@ -30,7 +31,7 @@ def path() -> Path:
     )
 
 
-def of(server: Server, cluster: ClusterPart | None) -> dict[str, Any]:
+def of(server: Server, cluster: ClusterPart | None, communications: CommunicationsPart | None = None) -> dict[str, Any]:
     """Return what a dynamic inventory says of the lab's hosts, in Ansible's format for ``--list``."""
     hosts: dict[str, dict[str, Any]] = {
         "postgres": {
@@ -45,6 +46,8 @@ def of(server: Server, cluster: ClusterPart | None) -> dict[str, Any]:
         }
     }
     common: dict[str, Any] = {}
+    if communications:
+        hosts["communications"] = communications.variables()
     if cluster:
         hosts["backend"] = {"kubernetes_kubeconfig": str(cluster.kubeconfig), "kubernetes_namespace": NAMESPACE}
         common = {"pool_exhaustion_pgbouncer_host": HOST, "pool_exhaustion_pgbouncer_port": server.port}

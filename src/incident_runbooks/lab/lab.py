@@ -7,70 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.lab import binaries, clients, inventory, kubernetes, postgres, processes
+from incident_runbooks.lab import binaries, clients, kubernetes, postgres, processes
 from incident_runbooks.lab.clients import PoolSpec
-from incident_runbooks.lab.directory import VARIABLE, LabDirectory
 from incident_runbooks.lab.faults import FAULTS
-from incident_runbooks.lab.kubernetes import ClusterPart
-from incident_runbooks.lab.processes import ProcessRecord
-from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import CLUSTER, FILE, POSTGRES, State
+from incident_runbooks.lab.faults.fault import PLATFORM, Fault
+from incident_runbooks.lab.parts import MARK, Parts
+from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, FILE, POSTGRES, State
 
-if TYPE_CHECKING:
-    from incident_runbooks.lab.platform import Platform
-
-MARK = "RUNBOOK_LAB_ID"
 _EFFECT_S = 15.0
 _POLL_S = 0.05
 _ROUNDS = 3
 
 
-class Lab:
-    """The lab in one directory.
-
-    Args:
-        directory: need not exist yet.
-        progress: told what is going on, a line at a time.
-    """
-
-    def __init__(self, directory: Path, progress: Callable[[str], None] = lambda _: None) -> None:
-        self.directory = LabDirectory(directory)
-        self._progress = progress
-        self._state = State()
-
-    @property
-    def server(self) -> Server:
-        """The lab's PostgreSQL.
-
-        Raises:
-            UsageError: there is none.
-        """
-        if self._state.server is None:
-            self._state = self._load()
-        if self._state.server is None:
-            raise UsageError(
-                f"Looking for PostgreSQL in the lab {self.directory.path}: it has none", hint="runbook lab up"
-            )
-        return self._state.server
-
-    @property
-    def cluster(self) -> ClusterPart:
-        """The lab's cluster.
-
-        Raises:
-            UsageError: there is none.
-        """
-        if self._state.cluster is None:
-            self._state = self._load()
-        if self._state.cluster is None:
-            raise UsageError(
-                f"Looking for a cluster in the lab {self.directory.path}: it has none", hint="runbook lab up"
-            )
-        return self._state.cluster
+class Lab(Parts):
+    """The lab in one directory: what its commands do."""
 
     def up(self, wanted: str | None = None, *, cluster: bool = True) -> bool:
         """Start the lab; what a crashed one left is cleaned up before.
@@ -112,41 +64,44 @@ class Lab:
             False if it was in effect already.
 
         Raises:
-            UsageError: there is no such fault, no lab, or another fault is in the way.
+            UsageError: there is no such fault, no lab, or another fault of the same part is in the way.
             RunbookError: it does not come into effect; then nothing of it stays.
         """
-        if name not in FAULTS:
-            raise UsageError(f"Breaking the lab with {name}: no such fault", hint=f"faults: {', '.join(FAULTS)}")
+        fault = _known(name, "Breaking")
         with self._opened():
             if name in self._state.fault_names():
                 return False
-            if other := self._state.fault_names():
+            if other := [each for each in self._state.fault_names() if FAULTS[each].part == fault.part]:
                 raise UsageError(
                     f"Breaking the lab with {name}: {', '.join(other)} is in effect", hint="first: runbook lab heal"
                 )
-            self._require_postgres(name)
-            if FAULTS[name].needs_cluster:
+            if fault.part == PLATFORM:
+                self._require_postgres(name)
+            if fault.needs_cluster:
                 _ = self.cluster
-            self._progress(f"injecting {name}: {FAULTS[name].what}")
+            self._progress(f"injecting {name}: {fault.what}")
             self._state.faults.append({"name": name, "since": _now()})
             self._save()
             try:
-                FAULTS[name].inject(self)
+                fault.inject(self)
             except BaseException:
                 with processes.uninterrupted(), suppress(RunbookError):  # the first error is the one to report
                     self._heal()
                 raise
         return True
 
-    def heal(self) -> list[str]:
+    def heal(self, name: str | None = None) -> list[str]:
         """Undo every fault, and restart what crashed; returns what was undone.
 
+        Args:
+            name: only this fault, where that can be done.
+
         Raises:
-            UsageError: there is no lab.
+            UsageError: there is no lab, no such fault, or it cannot be healed alone.
             RunbookError: the lab does not get well.
         """
         with self._opened():
-            return self._heal()
+            return self._heal() if name is None else self._heal_one(name)
 
     def down(self) -> bool:
         """Stop every process of the lab and remove its directory; False if there was none."""
@@ -180,16 +135,6 @@ class Lab:
         postgres.stop_server(self.server, record)
         self._state.processes = [each for each in self._state.processes if each.name != POSTGRES]
         self._save()
-
-    def platform(self) -> Platform:
-        """Return the platform's workloads in the cluster.
-
-        Raises:
-            UsageError: the lab has no cluster.
-        """
-        from incident_runbooks.lab.platform import Platform  # noqa: PLC0415 - the command's help must not wait for it
-
-        return Platform(self.cluster, self.server, self._progress)
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until *condition* holds.
@@ -230,11 +175,13 @@ class Lab:
         self._progress(f"making PostgreSQL {chosen.version} ({chosen.source}: {chosen.folder})")
         self._state = State(server=postgres.lay_out(chosen, self.directory.path))
         self._save()  # before there is anything to forget
+        self._start_communications()  # they get ready while PostgreSQL does
         postgres.initialise(self.server, mark=self._mark())
         if cluster:
             self._start_cluster()  # it gets ready while PostgreSQL does
         self._start_postgres()
         seed.seed(self.server)
+        self.start_communications()
         if cluster:
             self._deploy()
         self._progress(f"the lab is up after {time.monotonic() - began:.1f} s in {self.directory.path}")
@@ -259,6 +206,17 @@ class Lab:
         platform.deploy()
         platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
 
+    def _heal_one(self, name: str) -> list[str]:
+        undo = _known(name, "Healing").undo
+        if undo is None:
+            raise UsageError(f"Healing {name} alone: it is undone together with all others", hint="runbook lab heal")
+        if name not in self._state.fault_names():
+            return []
+        self._state.faults = [fault for fault in self._state.faults if fault["name"] != name]
+        self._save()
+        undo(self)
+        return [name]
+
     def _heal(self) -> list[str]:
         undone = self._state.fault_names()
         if self._alive(POSTGRES) is None and "postgres-down" not in undone:
@@ -267,6 +225,10 @@ class Lab:
             raise RunbookError(
                 f"Healing the lab {self.directory.path}: its cluster has ended", hint="runbook lab down, runbook lab up"
             )
+        if self._state.communications:
+            if self._alive(COMMUNICATIONS) is None and "communications-down" not in undone:
+                undone.append("the communications were not running")
+            self.start_communications()
         self._stop_clients()
         platform = self.platform() if self._state.cluster else None
         if platform:
@@ -276,6 +238,8 @@ class Lab:
             platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
         self._state.faults = []
         self._save()
+        if self._state.communications:
+            self.tell_communications()
         return undone
 
     def _well(self) -> bool:
@@ -324,30 +288,17 @@ class Lab:
             return False
         return self._alive(POSTGRES) is not None or "postgres-down" in self._state.fault_names()
 
-    def _alive(self, name: str) -> ProcessRecord | None:
-        record = self._state.record(name)
-        return record if record and record.find() else None
-
     def _require_postgres(self, fault: str) -> None:
         if self._alive(POSTGRES) is None:
             raise UsageError(
                 f"Breaking the lab with {fault}: its PostgreSQL does not run", hint="first: runbook lab heal"
             )
 
-    def _add(self, record: ProcessRecord) -> None:
-        self._state.processes.append(record)
-        self._save()
 
-    def _mark(self) -> dict[str, str]:
-        return {VARIABLE: str(self.directory.path), MARK: str(self.directory.id)}
-
-    def _load(self) -> State:
-        return State.from_plain(self.directory.read(FILE))
-
-    def _save(self) -> None:
-        self.directory.write(FILE, self._state.to_plain())
-        if self._state.server:
-            self.directory.write(inventory.FILE, inventory.of(self._state.server, self._state.cluster))
+def _known(name: str, doing: str) -> Fault:
+    if name not in FAULTS:
+        raise UsageError(f"{doing} the lab with {name}: no such fault", hint=f"faults: {', '.join(FAULTS)}")
+    return FAULTS[name]
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incident_runbooks.lab.communications.part import CommunicationsPart
 from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Server
@@ -14,6 +15,7 @@ from incident_runbooks.lab.server import Server
 FILE = "lab.json"
 POSTGRES = "postgres"
 CLUSTER = "cluster"
+COMMUNICATIONS = "communications"
 
 
 @dataclass
@@ -23,12 +25,14 @@ class State:
     Attributes:
         server: its PostgreSQL; ``None`` while it is being made.
         cluster: its cluster; ``None`` where it has none, or not yet.
+        communications: its Slack, PagerDuty and Statuspage; ``None`` while they are being made.
         processes: every process that was started and not yet stopped.
         faults: what was broken and not yet healed: ``name``, ``since`` (RFC 3339).
     """
 
     server: Server | None = None
     cluster: ClusterPart | None = None
+    communications: CommunicationsPart | None = None
     processes: list[ProcessRecord] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
 
@@ -38,6 +42,7 @@ class State:
             "version": 1,
             POSTGRES: self.server.to_plain() if self.server else None,
             CLUSTER: self.cluster.to_plain() if self.cluster else None,
+            COMMUNICATIONS: self.communications.to_plain() if self.communications else None,
             "processes": [record.to_plain() for record in self.processes],
             "faults": self.faults,
         }
@@ -50,8 +55,14 @@ class State:
         try:
             server = Server.from_plain(plain[POSTGRES]) if plain.get(POSTGRES) else None
             cluster = ClusterPart.from_plain(plain[CLUSTER]) if plain.get(CLUSTER) else None
-            processes = [ProcessRecord(**record) for record in plain["processes"]]
-            return cls(server=server, cluster=cluster, processes=processes, faults=list(plain["faults"]))
+            said = plain.get(COMMUNICATIONS)
+            return cls(
+                server=server,
+                cluster=cluster,
+                communications=CommunicationsPart.from_plain(said) if said else None,
+                processes=[ProcessRecord(**record) for record in plain["processes"]],
+                faults=list(plain["faults"]),
+            )
         except (KeyError, TypeError, ValueError, AttributeError):
             return cls()
 

@@ -9,7 +9,7 @@ from incident_runbooks.lab import binaries
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import CLUSTER, POSTGRES, State
+from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, POSTGRES, State
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 UP = "up"
@@ -57,6 +57,7 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
         "state": found,
         "postgres": server,
         "cluster": _cluster(lab, state),
+        "communications": _communications(state),
         "programs": binaries.describe(),
         "processes": [
             {"name": each.name, "pid": each.pid, "alive": each.find() is not None} for each in state.processes
@@ -67,6 +68,17 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
             if fault["name"] in FAULTS
         ],
     }
+
+
+def _communications(state: State) -> dict[str, Any]:
+    """Where Slack, PagerDuty and Statuspage are. Without any key."""
+    part, record = state.communications, state.record(COMMUNICATIONS)
+    if part is None:
+        return {"state": "absent"}
+    alive = record is not None and record.find() is not None
+    stopped = "communications-down" in state.fault_names()
+    facts = {"state": "running" if alive else ("stopped" if stopped else "dead"), "pid": record.pid if record else None}
+    return facts | {"url": part.url, **part.addresses(), "request_log": str(part.requests)}
 
 
 def _cluster(lab: Lab, state: State) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from incident_runbooks.render import details
+from incident_runbooks.render import details, told
 from incident_runbooks.render.neutral import one_line
 from incident_runbooks.render.style import bold, painted
 from incident_runbooks.render.table import table
@@ -29,7 +29,13 @@ _MEANING = {
 }
 
 
-def render(result: Json, colour: bool, again: Sequence[str] = (), path: Path | None = None) -> str:
+def render(
+    result: Json,
+    colour: bool,
+    again: Sequence[str] = (),
+    path: Path | None = None,
+    standing: Sequence[str] = (),
+) -> str:
     """Return the whole document as text.
 
     Args:
@@ -37,17 +43,23 @@ def render(result: Json, colour: bool, again: Sequence[str] = (), path: Path | N
         colour: paint what a status means.
         again: arguments that a next command has to repeat, such as ``--inventory PATH``.
         path: the incident's directory.
+        standing: further lines at the end: what is due.
     """
     sections = [
         _head(result, colour),
+        told.not_paged(result, colour),
         _findings(result, colour),
         _recommended(result, colour, again),
         _not_recommended(result),
+        told.approval(result, colour),
         _actions(result, colour),
         _verification(result, colour),
+        told.notifications(result, colour),
+        told.notices(result, colour),
+        told.notes(result, colour),
         _follow_ups(result),
         _errors(result, colour),
-        _foot(result, path),
+        "\n".join([_foot(result, path), *standing]),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -71,17 +83,29 @@ def next_command(result: Json, remediations: Sequence[str], again: Sequence[str]
     incident = result["incident"]
     words = ["runbook", "run", str(incident["type"]), "--incident", str(incident["id"]), "--remediate"]
     words += [word for name in remediations for word in ("--approve", str(name))]
+    words += _beside_the_ids(result["plan"], remediations)
     return one_line(shlex.join([*words, *again]), 2000)
+
+
+def _beside_the_ids(plan: Json, remediations: Sequence[str]) -> list[str]:
+    """Return what an approval of these needs beside their ids."""
+    risks = {entry.get("risk") for entry in plan["remediations"] if entry.get("id") in remediations}
+    if not risks & {"destructive", "irreversible"}:
+        return []
+    two = ["--second-approver", "NAME", "--reason", "TEXT"] if "irreversible" in risks else []
+    return ["--plan-digest", str(plan.get("digest"))[:12], *two]
 
 
 def _head(result: Json, colour: bool) -> str:
     incident, run, outcome = result["incident"], result["run"], str(result["outcome"])
     kind = one_line(incident.get("type") or "-", 60)
-    verdict = painted(one_line(outcome, 20).upper(), outcome, colour)
+    only_told = run.get("mode") == "report" and outcome == "healthy"
+    verdict = painted("DONE" if only_told else one_line(outcome, 20).upper(), outcome, colour)
+    meaning = "it says nothing of the platform" if only_told else _MEANING.get(outcome, "")
     facts = [incident.get("title"), incident.get("severity"), incident.get("priority"), run.get("mode")]
     facts += ["check mode: nothing was changed"] if run.get("check_mode") else []
     line = one_line(" | ".join(str(fact) for fact in facts if fact), _LINE)
-    return f"{bold(kind, colour)}: {verdict}, {_MEANING.get(outcome, '')}\n{line}"
+    return f"{bold(kind, colour)}: {verdict}, {meaning}\n{line}"
 
 
 def _findings(result: Json, colour: bool) -> str:
@@ -111,7 +135,8 @@ def _recommended(result: Json, colour: bool, again: Sequence[str]) -> str:
     entries = [entry for entry in entries if entry.get("id") not in done]
     if not entries:
         return ""
-    lines = [bold("Recommended", colour)]
+    plan = str(result["plan"].get("digest") or "")
+    lines = [bold("Recommended", colour) + (f" (plan {one_line(plan[:12], 12)})" if plan else "")]
     for entry in entries:
         risk = str(entry.get("risk"))
         lines.append(f"  {one_line(entry.get('id'), 60)} ({painted(one_line(risk, 20), risk, colour)}): "
@@ -144,6 +169,8 @@ def _actions(result: Json, colour: bool) -> str:
             lines.append(f"    {one_line(action['reason'], _LINE)}")
         lines += [f"    {line}" for line in details.change(action.get("before"), action.get("after"))]
         lines += details.results(action.get("results"))
+        hint = told.rollback_hint(result, action)
+        lines += [f"    {hint}"] if hint else []
     return "\n".join([bold("Actions", colour), *lines]) if lines else ""
 
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contracts of this project as JSON Schemas (2020-12): ``result``, ``journal`` (a line), ``runbook`` (a header)."""
+"""The contracts of this project as JSON Schemas (2020-12).
+
+``result`` (a run), ``incident`` (all runs of one), ``journal`` (a line), ``runbook`` (a header),
+``approval`` (an approval file).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 from incident_runbooks.errors import RunbookError
 
-NAMES = ("result", "journal", "runbook")
+NAMES = ("result", "incident", "journal", "runbook", "approval")
 _LONGEST_VALUE = 200
 
 
@@ -19,7 +23,7 @@ def load(name: str) -> dict[str, Any]:
     """Return a schema; do not change it.
 
     Args:
-        name: ``result``, ``journal`` or ``runbook``.
+        name: one of :data:`NAMES`.
 
     Raises:
         RunbookError: there is none of that name, or it is not installed.

@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
-from incident_runbooks.lab.faults import idle_in_transaction, pool_exhaustion, postgres_down, workloads
+from incident_runbooks.lab.faults import (
+    communications,
+    idle_in_transaction,
+    pool_exhaustion,
+    postgres_down,
+    workloads,
+)
 from incident_runbooks.lab.faults.fault import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -15,5 +21,6 @@ FAULTS: dict[str, Fault] = {
         idle_in_transaction.FAULT,
         postgres_down.FAULT,
         *workloads.FAULTS,
+        *communications.FAULTS,
     )
 }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from incident_runbooks.lab.lab import Lab
 
+PLATFORM = "platform"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -21,6 +23,8 @@ class Fault:
         cause: the cause that a diagnosis is expected to name; ``None`` where no runbook looks for it yet.
         inject: does it and returns when it is seen to be in effect; whatever it starts, ``heal`` stops.
         needs_cluster: only a lab with a cluster can be broken like this.
+        part: what is broken; faults of different parts can be in effect together.
+        undo: heals this one alone, after it has left the lab's list; ``None`` where only all are healed at once.
     """
 
     name: str
@@ -28,3 +32,5 @@ class Fault:
     cause: str | None
     inject: Callable[[Lab], None]
     needs_cluster: bool = False
+    part: str = PLATFORM
+    undo: Callable[[Lab], None] | None = None

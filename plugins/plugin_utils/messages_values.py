@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This plugin util is private to the collection.
+"""What the placeholders of a message stand for, from the result so far. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+TROUBLE = frozenset({"degraded", "down"})
+_SHOWN = frozenset({*TROUBLE, "unknown"})
+_ACTED = frozenset({"done", "partial", "unknown", "failed"})
+_MOST = 5  # lines of a list: a message is read on a phone
+_LONGEST = 300
+
+
+def in_trouble(result: Mapping[str, Any]) -> bool:
+    """Whether any finding is degraded or down."""
+    return any(finding["status"] in TROUBLE for finding in result["findings"])
+
+
+def values_of(
+    result: Mapping[str, Any], header: Mapping[str, Any], incident_id: str, eta: str | None
+) -> dict[str, str]:
+    """Return the text of every placeholder; empty where there is nothing to say.
+
+    Args:
+        result: the result so far, as the fold gives it.
+        header: the runbook's header.
+        eta: until when the operator expects it to be resolved, in the operator's words.
+    """
+    operator = _line(result["run"]["operator"]) or "an unknown operator"
+    stated = _line(eta)
+    return {
+        "incident": incident_id,
+        **{key: _line(header.get(key)) for key in ("type", "title", "severity", "priority", "impact")},
+        "started_at": _minute(result["run"]["started_at"]),
+        "deadline": _minute(result["sla"]["deadline"]),
+        "operator": operator,
+        "eta": stated,
+        "eta_note": f"{stated} (as stated by {operator})" if stated else "none given",
+        "findings": _lines(_finding(item) for item in _worst_first(result["findings"])),
+        "causes": ", ".join(causes(result)),
+        "plan": ", ".join(item["id"] for item in result["plan"]["remediations"] if item["status"] == "recommended"),
+        "actions": _lines(f"{item['id']} {item['status']}{_why(item)}" for item in result["actions"]),
+        "verification": _lines(
+            f"{item['check']} {item['status']}: {item['summary']}" for item in result["verification"]
+        ),
+        "outcome": result["outcome"],
+    }
+
+
+def causes(result: Mapping[str, Any]) -> list[str]:
+    """Return the causes that findings in trouble name, each once, in the order of the findings."""
+    named = [item["cause"] for item in result["findings"] if item["status"] in TROUBLE and item["cause"]]
+    return list(dict.fromkeys(named))
+
+
+def findings_match(wanted: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> bool:
+    """Whether every matcher of a header (check, component, status, cause) fits some finding."""
+    return all(any(_fits(matcher, finding) for finding in result["findings"]) for matcher in wanted)
+
+
+def remediations_match(wanted: Iterable[str], result: Mapping[str, Any], *, before: bool) -> bool:
+    """Whether one of the remediations is approved (before acting), or was run."""
+    if before:
+        planned = result["plan"]["remediations"]
+        ids = {item["id"] for item in planned if item["approved"] and item["status"] == "recommended"}
+    else:
+        ids = {item["id"] for item in result["actions"] if item["status"] in _ACTED}
+    return not ids.isdisjoint(wanted)
+
+
+def _fits(matcher: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
+    return (
+        finding["check"] == matcher["check"]
+        and finding["status"] in matcher["status"]
+        and finding["component"] == matcher.get("component", finding["component"])
+        and ("cause" not in matcher or finding["cause"] in matcher["cause"])
+    )
+
+
+def _worst_first(findings: Iterable[Json]) -> list[Json]:
+    order = {"down": 0, "degraded": 1, "unknown": 2}
+    return sorted((item for item in findings if item["status"] in _SHOWN), key=lambda item: order[item["status"]])
+
+
+def _finding(item: Json) -> str:
+    return f"{item['component']}/{item['check']} {item['status']}: {item['summary']}"
+
+
+def _why(item: Json) -> str:
+    return f": {item['reason']}" if item["reason"] else ""
+
+
+def _lines(texts: Iterable[str]) -> str:
+    lines = [_line(text) for text in texts]
+    more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
+    return "\n".join([*lines[:_MOST], *more])
+
+
+def _line(value: Any) -> str:
+    text = " ".join(str(value or "").split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _minute(moment: str | None) -> str:
+    return f"{moment[:10]} {moment[11:16]} UTC" if moment else ""

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This plugin util is private to the collection.
+"""What the journal says of messages: one ``notification`` a message, and a loud notice where nobody was paged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+_STATUS = {"superseded": "suppressed"}
+UNDELIVERED = frozenset({"failed", "unknown", "pending", "sending"})
+
+
+def notification(message: Mapping[str, Any], now: str, status: str | None = None) -> Json:
+    """Return the record of a message of the outbox.
+
+    Args:
+        status: another one than its state says, such as ``already_sent``.
+    """
+    keys = ("id", "channel", "purpose", "stage", "cause", "message", "fingerprint", "payload")
+    more = ("ids", "attempts", "next_attempt_at")
+    return {
+        **{name: message[name] for name in keys},
+        "target": message["target"] or message["to"] or message["channel"],
+        "status": status or _STATUS.get(message["state"], message["state"]),
+        **{name: message[name] for name in more},
+        "at": now,
+    }
+
+
+def draft(content: Mapping[str, Any], now: str, cause: str) -> Json:
+    """Return the record of a message that is shown and not sent.
+
+    Args:
+        cause: why: ``diagnose``, ``check_mode``, ``notify_off``, ``manual`` or ``not_released``.
+    """
+    return {
+        "id": None,
+        **{name: content[name] for name in ("channel", "purpose", "stage", "fingerprint", "payload")},
+        "target": content["to"] or content["channel"],
+        "status": "suppressed" if cause == "not_released" else "draft",
+        "cause": cause,
+        "message": None,
+        "ids": {},
+        "attempts": 0,
+        "next_attempt_at": None,
+        "at": now,
+    }
+
+
+def records(
+    composed: Sequence[Mapping[str, Any]], touched: Sequence[Json], known: Mapping[str, Json], now: str
+) -> list[Json]:
+    """Return the records of a sending: what was tried, and what is as it was.
+
+    Args:
+        composed: the messages of the outbox that were composed now.
+        touched: those whose state changed.
+        known: by id, the state of every message before.
+    """
+    changed = {message["id"] for message in touched}
+    unset = {_place(message) for message in known.values() if message["state"] == "not_configured"}
+    said = []
+    for message in touched:
+        # that a channel is not set up is said once, and then not that it need not be any more
+        if message["state"] in ("not_configured", "superseded") and _place(message) in unset:
+            continue
+        if message["state"] == "not_configured":
+            unset.add(_place(message))
+        said.append(notification(message, now))
+    for item in composed:
+        if item["id"] in changed:
+            continue
+        if item["state"] == "sent":
+            said.append(notification(item, now, "already_sent"))
+        elif item["state"] in UNDELIVERED:
+            said.append(notification(item, now))
+    return [{"type": "notification", "data": item} for item in said]
+
+
+def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
+    """Return a notice for each page that nobody got; it changes no outcome, and nobody may overlook it."""
+    missed = [item for item in messages if item["channel"] == "pagerduty" and item["stage"] == "opened"]
+    then = f"call the on-call engineer, then: runbook notify {incident_id} --now"
+    notices = [
+        {"code": "not_paged", "message": f"NOT PAGED: {item['message']}; {then}", "component": "communications"}
+        for item in missed
+        if item["state"] == "failed"
+    ]
+    return [{"type": "notice", "data": data} for data in notices]
+
+
+def follow_up(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
+    """Return one follow-up where something is still to be delivered."""
+    left = [message["id"] for message in messages if message["state"] in UNDELIVERED]
+    if not left:
+        return []
+    title = f"Send what could not be delivered ({', '.join(left)}): runbook notify {incident_id} --now"
+    return [{"type": "follow_up", "data": {"title": title, "owner": None, "due": None, "source": "notification"}}]
+
+
+def _place(message: Mapping[str, Any]) -> tuple[Any, Any]:
+    return message["channel"], message["to"]

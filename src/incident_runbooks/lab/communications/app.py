@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server: every request finds its service by the path, meets the fault that is in effect, and is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from pathlib import Path
+
+from aiohttp import web
+
+from incident_runbooks.lab.communications import control
+from incident_runbooks.lab.communications.call import Answer, Call
+from incident_runbooks.lab.communications.control import ANSWER_LOST, TIMEOUT, Control
+from incident_runbooks.lab.communications.keys import Keys
+from incident_runbooks.lab.communications.pagerduty import PagerDuty
+from incident_runbooks.lab.communications.pagerduty_events import Events
+from incident_runbooks.lab.communications.request_log import RequestLog
+from incident_runbooks.lab.communications.slack import Slack
+from incident_runbooks.lab.communications.slack_webhook import Webhooks
+from incident_runbooks.lab.communications.statuspage import Statuspage
+from incident_runbooks.lab.communications.world import WorldFile
+
+READY = "/lab/ready"
+FORGET = "/lab/forget"  # what tests begin with: nothing was ever sent
+STATE = "state.json"
+REQUESTS = "requests.jsonl"
+
+_LARGEST_BODY = 8 * 1024 * 1024  # bytes; each service has its own limit below
+_PREFIXES = {
+    "/slack": "slack",
+    "/pagerduty/events": "pagerduty_events",
+    "/pagerduty/api": "pagerduty",
+    "/statuspage/v1": "statuspage",
+}
+_POLL_S = 0.05
+
+
+class Server:
+    """The services of one lab.
+
+    Args:
+        directory: holds the keys, and what is kept and logged.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        keys = Keys.read(directory)
+        self._control = Control(directory)
+        self._file = WorldFile(directory / STATE)
+        self._log = RequestLog(directory / REQUESTS, keys.secrets())
+        self._world = self._file.load()
+        self._keys = keys
+        self._make_services()
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+
+    def _make_services(self) -> None:
+        self._slack = Slack(self._world, self._keys)
+        self._webhooks = Webhooks(self._slack, self._keys)
+        self._events = Events(self._world, self._keys)
+        self._pagerduty = PagerDuty(self._world, self._keys)
+        self._statuspage = Statuspage(self._world, self._keys)
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+
+    async def stop(self) -> None:
+        """End every connection."""
+        await self._runner.cleanup()
+        self._log.close()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path == READY:
+            return web.Response(text="ready")
+        if (request.method, request.path) == ("POST", FORGET):
+            return self._forget()
+        call = await _call(request)
+        if call is None:
+            return web.Response(status=404, text="no service of the lab has this address")
+        kind = self._control.kind(call.service)
+        if kind == TIMEOUT:
+            return await self._hang(request, call)
+        answer = control.answer(kind, call) if kind else None
+        if answer is None:
+            answer = self._handle(call)
+            self._file.save(self._world)
+        if kind == ANSWER_LOST:
+            return await self._hang(request, call)
+        self._log.write(call, request.path, answer)
+        body, headers = answer.encode()
+        return web.Response(status=answer.status, body=body, headers=headers)
+
+    def _handle(self, call: Call) -> Answer:
+        try:
+            return self._service(call)
+        except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+            traceback.print_exc(file=sys.stderr)
+            return Answer(500, "Internal Server Error")
+
+    def _service(self, call: Call) -> Answer:
+        if call.service == "slack":
+            service = self._webhooks.handle if call.path.startswith("/services/") else self._slack.handle
+            return service(call)
+        if call.service == "pagerduty_events":
+            return self._events.handle(call)
+        return self._pagerduty.handle(call) if call.service == "pagerduty" else self._statuspage.handle(call)
+
+    async def _hang(self, request: web.Request, call: Call) -> web.StreamResponse:
+        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
+        self._log.write(call, request.path, None)
+        while self._control.kind(call.service) in (TIMEOUT, ANSWER_LOST):
+            await asyncio.sleep(_POLL_S)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=504)
+
+    def _forget(self) -> web.Response:
+        self._world.clear()
+        self._make_services()
+        self._file.save(self._world)
+        return web.Response(status=204)
+
+
+async def _call(request: web.Request) -> Call | None:
+    """Return the request as its service sees it; ``None`` where no service is."""
+    for prefix, service in _PREFIXES.items():
+        if request.path.startswith(f"{prefix}/"):
+            path = request.path.removeprefix(prefix)
+            query = tuple(request.query.items())
+            return Call(service, request.method, path, query, request.headers, await request.read())
+    return None

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The communications as a part of the lab: their directory, their process, how clients reach them."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.communications import world
+from incident_runbooks.lab.communications.control import Control
+from incident_runbooks.lab.communications.keys import Keys
+from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
+from incident_runbooks.lab.server import HOST
+
+NAME = "communications"
+_LOG = "communications.log"
+_READY = "/lab/ready"
+_START_S = 20.0
+_POLL_S = 0.01
+_OK = 200
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CommunicationsPart:
+    """Slack, PagerDuty and Statuspage of a lab, whether they run or not.
+
+    Attributes:
+        directory: their own.
+        port: of all three.
+        keys: what they accept.
+    """
+
+    directory: Path
+    port: int
+    keys: Keys
+
+    @property
+    def url(self) -> str:
+        """Where they are reached, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def requests(self) -> Path:
+        """Every request, a JSON document a line."""
+        return self.directory / "requests.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """What they have been sent."""
+        return self.directory / "state.json"
+
+    @property
+    def control(self) -> Control:
+        """Their faults."""
+        return Control(self.directory)
+
+    def addresses(self) -> dict[str, str]:
+        """Return the variables of the inventory that say where they are, without a secret."""
+        return {
+            "slack_api_url": f"{self.url}/slack/api/",
+            "pagerduty_events_url": f"{self.url}/pagerduty/events",
+            "pagerduty_api_url": f"{self.url}/pagerduty/api",
+            "statuspage_api_url": f"{self.url}/statuspage/v1",
+        }
+
+    def variables(self) -> Json:
+        """Return the variables of their host in the inventory; some are secret."""
+        return {
+            **self.addresses(),
+            "slack_token": self.keys.slack_token,
+            "slack_channel": "#incidents",
+            "slack_webhook_url": f"{self.url}/slack/services/{self.keys.slack_webhook}",
+            "pagerduty_routing_key": self.keys.pagerduty_routing_key,
+            "pagerduty_api_key": self.keys.pagerduty_api_key,
+            "pagerduty_from": world.USER["email"],
+            "pagerduty_service_id": next(iter(world.SERVICES)),
+            "statuspage_api_key": self.keys.statuspage_api_key,
+            "statuspage_page_id": world.PAGE["id"],
+            "statuspage_components": {key: id_ for id_, (key, _) in world.COMPONENTS.items()},
+        }
+
+    def to_plain(self) -> Json:
+        """Return it as lab.json holds it."""
+        return {"directory": str(self.directory), "port": self.port, "keys": self.keys.to_plain()}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> CommunicationsPart:
+        """Return what :meth:`to_plain` wrote."""
+        return cls(directory=Path(plain["directory"]), port=int(plain["port"]), keys=Keys(**plain["keys"]))
+
+
+def lay_out(directory: Path) -> CommunicationsPart:
+    """Make their directory in the lab's *directory*, with new keys, and choose their port."""
+    own = directory / NAME
+    own.mkdir(mode=0o700)
+    keys = Keys.generate()
+    keys.write(own)
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return CommunicationsPart(directory=own, port=int(probe.getsockname()[1]), keys=keys)
+
+
+def start(part: CommunicationsPart, *, mark: Mapping[str, str]) -> ProcessRecord:
+    """Start their process; :func:`wait_until_they_answer` comes next.
+
+    Args:
+        part: where.
+        mark: what it carries in its environment, to be found by.
+    """
+    command = [sys.executable, "-P", "-m", "incident_runbooks.lab.communications"]
+    command += ["--directory", str(part.directory), "--port", str(part.port)]
+    environ = {**base_environ(), **mark}
+    return spawn(NAME, command, run_as=RunAs.SELF, environ=environ, log=part.directory.with_name(_LOG))
+
+
+def wait_until_they_answer(part: CommunicationsPart, record: ProcessRecord | None) -> None:
+    """Wait until the process serves.
+
+    Raises:
+        RunbookError: it ended, or does not within a third of a minute.
+    """
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if answers(part):
+            return
+        collect()
+        if record is None or record.find() is None:
+            break
+        time.sleep(_POLL_S)
+    log = part.directory.with_name(_LOG)
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if log.exists() else []
+    raise RunbookError(
+        f"Starting the lab's communications on {HOST}:{part.port}: {' | '.join(said) or 'no answer'}", hint=str(log)
+    )
+
+
+def answers(part: CommunicationsPart) -> bool:
+    """Return whether the process serves."""
+    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
+    try:
+        connection.request("GET", _READY)
+        return connection.getresponse().status == _OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

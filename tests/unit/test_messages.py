@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages about incidents of all seven types: who is told what and when, once, and harmlessly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages import Situation, compose, compose_update
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_templates import problems, render
+from incident_runbooks import schemas
+from support.journal_entries import PLAN, action, error, finding, verification
+from support.messages import HOSTILE, NOW, life, result, sections, situation
+
+Json = dict[str, Any]
+KINDS = sorted(sections())
+TROUBLE = result(finding(), PLAN)
+RESOLVED = result(finding(), PLAN, action(), verification())
+UNRESOLVED = result(finding(), PLAN, action(), verification("unresolved"))
+REFUSED = result(finding(), PLAN, error("refused"))
+
+
+def by(drafts: list[Json], purpose: str, stage: str | None = None) -> list[Json]:
+    return [draft for draft in drafts if draft["purpose"] == purpose and stage in (None, draft["stage"])]
+
+
+def one(drafts: list[Json], purpose: str, stage: str | None = None) -> Json:
+    (draft,) = by(drafts, purpose, stage)
+    return draft
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_can_say_what_the_seed_says(kind: str) -> None:
+    header = {
+        "type": kind,
+        "title": "T",
+        "severity": "high",
+        "priority": "P1",
+        "sla_target_s": 60,
+        "impact": "I",
+        "symptoms": ["s"],
+        "alerts": [],
+        "required_components": ["a"],
+        "remediations": [],
+        "follow_ups": [],
+        "messages": sections()[kind],
+    }
+    assert schemas.validate("runbook", header) == []
+    assert problems(header["messages"]) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", [TROUBLE, RESOLVED, UNRESOLVED, REFUSED], ids=["trouble", "ok", "not", "refused"])
+def test_a_second_run_says_nothing_twice(kind: str, again: Json) -> None:
+    """Whatever the numbers are the second time: each key is the same message."""
+    composed, sent = life(kind, ("opened", TROUBLE), ("ended", again), ("opened", TROUBLE), ("ended", again))
+    keys = [message["key"] for message in sent]
+    assert len(set(keys)) == len(keys)
+    known = {draft["key"] for drafts in composed[:2] for draft in drafts}
+    fresh = [draft["key"] for drafts in composed[2:] for draft in drafts if draft["key"] not in known]
+    assert fresh == []
+
+
+def test_other_numbers_are_the_same_message() -> None:
+    first = one(compose(situation("payment-failure", result(finding(summary="17 of 17"))), "opened"), "internal")
+    second = one(compose(situation("payment-failure", result(finding(summary="15 of 17"))), "opened"), "internal")
+    assert first["payload"] != second["payload"]
+    assert (first["key"], first["fingerprint"]) == (second["key"], second["fingerprint"])
+
+
+def test_payment_failure() -> None:
+    found = result(finding("degraded", check="failure_ratio", component="backend", cause="stripe_errors"))
+    (opened, ended), _ = life("payment-failure", ("opened", found), ("ended", RESOLVED), eta="20 minutes")
+    internal = one(opened, "internal")["payload"]["text"]
+    assert "*P1 (critical): Payment failure*" in internal
+    assert "ETA: 20 minutes (as stated by alice)" in internal
+    page = one(opened, "status_page")["payload"]
+    assert page["component_status"] == "partial_outage"
+    assert page["impact"] == "major"
+    assert page["state"] == "identified"
+    assert page["deliver_notifications"] is True
+    assert page["body"].endswith("Expected to be fixed: 20 minutes")
+    closed = one(ended, "status_page")["payload"]
+    assert (closed["state"], closed["component"], closed["component_status"]) == ("resolved", "payments", "operational")
+    assert [draft["stage"] for draft in by(ended, "internal")] == ["resolved", "closed"]
+    assert one(ended, "internal", "closed")["payload"]["text"].startswith("*Resolved* (23:20 UTC)\n*P1 (critical)")
+
+
+def test_nothing_is_promised_unless_somebody_says_so() -> None:
+    drafts = compose(situation("payment-failure", TROUBLE), "opened")
+    assert "ETA: none given" in one(drafts, "internal")["payload"]["text"]
+    assert "Expected" not in one(drafts, "status_page")["payload"]["body"]
+    (auth,) = by(compose(situation("auth-down", TROUBLE), "opened"), "status_page")
+    assert auth["payload"]["body"] == "Authentication temporarily unavailable."
+    assert auth["payload"]["name"] == "Authentication down"
+
+
+def test_ingestion_lag_tells_the_analysts_only_of_an_archive() -> None:
+    name = "archive-partitions"
+    remediation = {**PLAN[1]["remediations"][0], "id": name}
+    approved = ("plan", {**PLAN[1], "remediations": [remediation]})
+    waiting = ("plan", {**PLAN[1], "remediations": [{**remediation, "approved": False}]})
+    assert compose(situation("ingestion-lag", result(finding(), waiting)), "opened") == []
+    (before, after), _ = life(
+        "ingestion-lag",
+        ("opened", result(finding(), approved)),
+        ("ended", result(finding(), approved, action(id=name), verification())),
+    )
+    told = one(before, "analytics_team")
+    assert (told["to"], told["payload"]["text"]) == (
+        "analytics",
+        "Old partitions are about to be archived (ingestion-lag-20261123T231455Z-3fa1).",
+    )
+    assert one(after, "analytics_team", "resolved")["payload"]["text"].endswith(f"{name} done")
+    assert compose(situation("ingestion-lag", RESOLVED, [], eta=None), "ended") == []
+
+
+def test_pool_exhaustion_pages_first_and_claims_no_outage_that_is_not_proved() -> None:
+    drafts = compose(situation("pool-exhaustion", TROUBLE), "opened")
+    assert [draft["purpose"] for draft in drafts] == ["page", "status_page"]
+    page = drafts[0]["payload"]
+    assert page["event"] == "trigger"
+    assert page["dedup_key"] == "pool-exhaustion-20261123T231455Z-3fa1"
+    assert page["summary"] == "P1 Pool exhaustion: Users suffer"
+    assert page["severity"] == "critical"
+    assert page["custom_details"]["findings"] == "postgres/connections down: 17 of 17 slots in use"
+    assert "component_status" not in drafts[1]["payload"]
+    proved = result(finding(), finding(check="error_ratio", component="backend"))
+    drafts = compose(situation("pool-exhaustion", proved), "opened")
+    assert one(drafts, "status_page")["payload"]["component_status"] == "major_outage"
+
+
+def test_a_component_that_was_never_said_to_be_down_is_not_said_to_work_again() -> None:
+    (_, ended), _ = life("pool-exhaustion", ("opened", TROUBLE), ("ended", RESOLVED))
+    assert "component_status" not in one(ended, "status_page")["payload"]
+    assert one(ended, "page")["payload"]["event"] == "resolve"
+
+
+def test_only_a_verified_end_is_an_end() -> None:
+    for found in (UNRESOLVED, REFUSED, result(finding(), PLAN, action()), result(finding(), PLAN, action("failed"))):
+        (_, ended), _ = life("auth-down", ("opened", TROUBLE), ("ended", found))
+        assert ended == [], found["outcome"]  # no text for progress in this header
+        (_, ended), _ = life("payment-failure", ("opened", TROUBLE), ("ended", found))
+        (told,) = ended
+        assert (told["stage"], told["verdict"]) == ("progress", found["outcome"])
+
+
+def test_a_data_breach_stays_in_the_closed_circle() -> None:
+    drafts = compose(situation("data-breach", TROUBLE), "opened")
+    assert {draft["purpose"]: draft["withheld"] for draft in drafts} == {
+        "page": None,
+        "security_team": None,
+        "internal": "not_released",
+        "status_page": "not_released",
+        "customers": "manual",
+    }
+    page = one(drafts, "page")
+    assert (page["via"], page["to"]) == ("incidents", "security")
+    assert page["payload"]["incident_key"] == "inc-data-breach-20261123T231455Z-3fa1"
+    assert "slots" not in json.dumps(page["payload"])
+    released = compose(situation("data-breach", TROUBLE, released=["internal"]), "opened")
+    assert one(released, "internal")["withheld"] is None
+    assert one(released, "status_page")["withheld"] == "not_released"
+
+
+def test_api_latency_is_said_in_public_only_beyond_its_limit() -> None:
+    mild = result(finding("degraded", check="p95_latency"))
+    assert compose(situation("api-latency", mild), "opened") == []
+    drafts = compose(situation("api-latency", result(finding("down", check="p95_latency"))), "opened")
+    assert one(drafts, "status_page")["payload"]["component_status"] == "degraded_performance"
+    assert one(drafts, "status_page")["payload"]["deliver_notifications"] is False
+
+
+def test_webhook_failures_tell_the_payments_team_how_it_began_and_ended() -> None:
+    (opened, ended), _ = life("webhook-failures", ("opened", TROUBLE), ("ended", RESOLVED))
+    assert one(opened, "payments_team")["to"] == "payments"
+    assert one(ended, "payments_team", "resolved")["payload"]["text"].endswith("kill-idle-connections done")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_is_told_of_nothing(kind: str) -> None:
+    assert compose(situation(kind, result(finding("ok"))), "opened") == []
+    assert compose(situation(kind, result(finding("unknown"))), "opened") == []
+    assert compose(situation(kind, RESOLVED), "ended") == []
+
+
+def test_what_was_over_and_is_not_is_opened_again() -> None:
+    (_, _, again), sent = life("pool-exhaustion", ("opened", TROUBLE), ("ended", RESOLVED), ("ended", UNRESOLVED))
+    assert [(draft["stage"], draft["round"]) for draft in again] == [("opened", 2), ("opened", 2)]
+    ended = compose(situation("pool-exhaustion", RESOLVED, sent), "ended")
+    assert [(draft["purpose"], draft["stage"], draft["round"]) for draft in ended] == [
+        ("page", "resolved", 2),
+        ("status_page", "resolved", 2),
+    ]
+
+
+def test_a_rollback_is_told_of_and_ends_nothing() -> None:
+    back = result(finding(), action(), verification(), mode="rollback")
+    (_, told), _ = life("payment-failure", ("opened", TROUBLE), ("ended", back))
+    assert [(draft["stage"], draft["verdict"]) for draft in told] == [("progress", "rollback_resolved")]
+
+
+def test_hostile_text_is_inserted_once_and_obeyed_by_nobody() -> None:
+    found = result(finding(summary=HOSTILE), finding(check="error_ratio", component="backend", summary=HOSTILE))
+    slack = one(compose(situation("payment-failure", found, eta=HOSTILE), "opened"), "internal")["payload"]["text"]
+    assert "<" not in slack
+    assert "&lt;!channel&gt;" in slack
+    assert "@everyone" not in slack
+    assert "$eta" in slack
+    assert "${title}" in slack
+    assert "lookup('pipe', 'id')" in slack
+    drafts = compose(situation("pool-exhaustion", found, eta=HOSTILE), "opened")
+    assert "\x1b" not in json.dumps(drafts, ensure_ascii=False)
+    public = one(drafts, "status_page")["payload"]
+    assert public["body"] == "Experiencing temporary API issues. Working on fix now."
+
+
+def test_an_update_in_the_operators_words() -> None:
+    _, sent = life("payment-failure", ("opened", TROUBLE))
+    now = situation("payment-failure", TROUBLE, sent)
+    (told,) = compose_update(now, "Stripe is <!here> back", public=False)
+    assert told["payload"]["text"] == "*Update* by alice: Stripe is &lt;!here&gt; back"
+    (_, public) = compose_update(now, "We are\nthere", public=True)
+    assert (public["payload"]["body"], public["payload"]["state"]) == ("We are\nthere", "identified")
+    assert told["key"] != compose_update(now, "Other words", public=False)[0]["key"]
+    assert told["key"] == compose_update(now, "Stripe is <!here> back", public=False)[0]["key"]
+    assert compose_update(situation("payment-failure", TROUBLE), "Nobody knows", public=True) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"texts": {"opened": "$nonsense"}}, "unknown placeholder $nonsense"),
+        ({"texts": {"opened": "costs 5 $"}}, "write $$"),
+        (
+            {"channel": "statuspage", "texts": {"opened": "$findings", "resolved": "r"}},
+            "$findings must not be said there",
+        ),
+        ({"confidential": True, "to": "a"}, "only a private incident"),
+    ],
+)
+def test_a_wrong_header_is_named(change: Json, problem: str) -> None:
+    notice = {"purpose": "a", "channel": "slack", "texts": {"opened": "x"}, **change}
+    (found,) = problems({"notices": [notice]})
+    assert problem in found
+
+
+def test_what_else_a_header_may_not_say() -> None:
+    notice = {"purpose": "a", "channel": "slack", "texts": {"opened": "x"}}
+    assert problems({"notices": [notice, notice]}) == ["messages: the purpose a is there twice"]
+    page = {"purpose": "p", "channel": "pagerduty", "confidential": True, "texts": {"opened": "$findings"}}
+    secret = {**notice, "confidential": True}
+    assert "must not be said there" in problems({"private": True, "notices": [page]})[0]
+    assert "a channel of its own" in problems({"private": True, "notices": [secret]})[0]
+    wrong = situation("auth-down", TROUBLE)
+    wrong.header["messages"]["notices"][0]["texts"]["opened"] = "$who"
+    with pytest.raises(IncidentsError, match=r"^Composing messages about auth-down-.*unknown placeholder \$who"):
+        compose(wrong, "opened")
+
+
+def test_a_line_without_its_value_is_left_out() -> None:
+    values = {"title": "T", "eta": "", "findings": "a\nb"}
+    assert render("$title\nETA $eta\n$findings\n5 $$", values, str.upper) == "T\nA\nB\n5 $"
+
+
+HEADERS = sorted((Path(__file__).parents[2] / "roles").glob("*/meta/runbook.yml"))
+
+
+@pytest.mark.parametrize("source", HEADERS, ids=lambda path: path.parents[1].name)
+def test_the_headers_of_the_collection(source: Path) -> None:
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+    assert problems(header["messages"]) == []
+    declared = {remediation["id"] for remediation in header["remediations"]}
+    conditions = [notice.get("when", {}) for notice in header["messages"]["notices"]]
+    assert {name for condition in conditions for name in condition.get("remediations", [])} <= declared
+    now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, TROUBLE, now=NOW)
+    assert len(compose(now, "opened")) == len(header["messages"]["notices"])
+
+
+def test_pool_exhaustion_claims_only_the_outage_that_its_findings_prove() -> None:
+    (source,) = [path for path in HEADERS if path.parents[1].name == "pool_exhaustion"]
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+
+    def status(*entries: tuple[str, Json]) -> str | None:
+        now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, result(*entries), now=NOW)
+        claimed: str | None = one(compose(now, "opened"), "status_page")["payload"].get("component_status")
+        return claimed
+
+    errors = finding("degraded", check="logs", component="backend", cause="connection_errors")
+    dead = finding("down", check="workload", component="backend", cause="no_ready_pods")
+    assert status(finding()) == "degraded_performance"
+    assert status(finding(), errors) == "partial_outage"
+    assert status(finding(), errors, dead) == "major_outage"
+    assert status(finding("degraded")) is None
