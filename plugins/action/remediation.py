@@ -56,7 +56,7 @@ class ActionModule(RecordingAction):
             "can_roll_back": entry.get("can_roll_back") is True,
         }
         records = [{"type": "action", "data": action}]
-        if action["can_roll_back"] and action["changed"] and action["status"] in {"done", "partial"}:
+        if action["can_roll_back"] and action["changed"]:  # also where it failed half-way
             records.append({"type": "follow_up", "data": _review(action, entry.get("review_after_s"))})
         return {"records": records, "action_status": action["status"]}
 

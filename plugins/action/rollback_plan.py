@@ -39,9 +39,9 @@ class ActionModule(RecordingAction):
         judged = judged_steps(task_vars)
         acting = not self._task.check_mode
         refusals = _refusals(judged, remembered(task_vars, "runbook_rollback_damage"))
-        plan = plan_of(judged, approved=acting and not refusals)
-        refusals += _other_plan(arguments["digest"], plan)
+        refusals += _other_plan(arguments["digest"], plan_of(judged, approved=False))
         to_run = to_restore(judged) if acting and not refusals else []
+        plan = plan_of(judged, approved=bool(to_run))
         findings = [finding_of(each) | {"at": now()} for each in judged] or [_nothing()]
         return {
             "records": [

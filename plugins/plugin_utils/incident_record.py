@@ -28,6 +28,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
     service_level,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import (
+    about_the_platform,
     actions,
     evidence,
     findings,
@@ -36,6 +37,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
     notifications,
     root_cause,
     says_something,
+    undone_since,
     verification,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import records_of
@@ -74,7 +76,7 @@ def incident_record(
         "schema_version": SCHEMA_VERSION,
         "as_of": rfc3339(as_of) if as_of else None,
         "incident": _incident(results, incident_id),
-        "outcome": deciding["outcome"] if deciding else "unknown",
+        "outcome": _outcome(results, deciding),
         "outcome_run_id": deciding["run"]["id"] if deciding else None,
         **_times(when, results, as_of),
         "runs": [_run(result, current_run) for result in results],
@@ -121,9 +123,16 @@ def _story(results: list[Json], notes: list[Json], when: Moments) -> Json:
     }
 
 
+def _outcome(results: list[Json], deciding: Json | None) -> str:
+    """That of the deciding run; what a rollback has changed since was examined by nobody."""
+    if deciding is None:
+        return "unknown"
+    return "unverified" if undone_since(results, deciding) else str(deciding["outcome"])
+
+
 def _deciding(results: list[Json]) -> Json | None:
     """The last run that says something about the platform; else the last one that meant to."""
-    telling = [result for result in results if says_something(result)]
+    telling = [result for result in about_the_platform(results) if says_something(result)]
     meant = [result for result in results if result["run"]["mode"] != "report"]
     return next(reversed(telling or meant or results), None)
 

@@ -22,8 +22,10 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elemen
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import (
     TROUBLE,
+    about_the_platform,
     is_page,
     says_something,
+    undone_since,
 )
 
 Json = dict[str, Any]
@@ -82,7 +84,7 @@ def moments(records: list[Json], results: list[Json], notes: list[Json]) -> Mome
     resolved = _stated(notes, "resolved_at") or _resolved(results)
     return Moments(
         opened=began[0] if began else None,
-        trouble=any(item["status"] in TROUBLE for result in results for item in result["findings"]),
+        trouble=any(item["status"] in TROUBLE for result in about_the_platform(results) for item in result["findings"]),
         last=next((at for record in reversed(records) if (at := instant(record.get("at")))), None),
         started_at=_stated(notes, "started_at") or unknown("nobody has stated it"),
         detected_at=_stated(notes, "detected_at") or _given(records) or _first_trouble(results),
@@ -124,7 +126,7 @@ def _given(records: list[Json]) -> Json | None:
 
 
 def _first_trouble(results: list[Json]) -> Json:
-    for result in results:
+    for result in about_the_platform(results):
         for item in result["findings"]:
             if item["status"] in TROUBLE:
                 basis = f"the first finding of trouble: {item['component']}/{item['check']} {item['status']}"
@@ -144,11 +146,13 @@ def _first_run(results: list[Json]) -> Json:
 
 def _resolved(results: list[Json]) -> Json:
     """The beginning of the last unbroken row of good runs."""
-    telling = [result for result in results if says_something(result)]
+    telling = [result for result in results if says_something(result) and result["run"]["mode"] != "rollback"]
     if not any(item["status"] in TROUBLE for result in telling for item in result["findings"]):
         return unknown("no run found anything wrong")
     if not _is_good(telling[-1]):
         return unknown(f"the outcome of the last run is {telling[-1]['outcome']}")
+    if undone_since(results, telling[-1]):
+        return unknown("a rollback has changed something since, and nothing was examined after it")
     bad = [number for number, result in enumerate(telling) if not _is_good(result)]
     first = telling[bad[-1] + 1 if bad else 0]
     if _is_verified(first):
@@ -159,6 +163,8 @@ def _resolved(results: list[Json]) -> Json:
 
 
 def _is_good(result: Json) -> bool:
+    if result["outcome"] == "refused" and not result["actions"]:  # it did nothing, and says what it saw
+        return bool(result["findings"]) and all(item["status"] in ("ok", "skipped") for item in result["findings"])
     return result["outcome"] in _GOOD or (result["outcome"] in _IN_PART and _is_verified(result))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import (
+    instant,
     listed,
     mapping,
     parse_instant,
@@ -33,10 +34,21 @@ def says_something(result: Json) -> bool:
     return bool(result["findings"] or result["actions"] or result["verification"] or touched)
 
 
+def about_the_platform(results: list[Json]) -> list[Json]:
+    """The runs whose findings are about the platform; those of a rollback are about what the runs had changed."""
+    return [result for result in results if result["run"]["mode"] != "rollback"]
+
+
+def undone_since(results: list[Json], last: Json) -> bool:
+    """Whether a rollback after the run *last* changed something."""
+    later = results[results.index(last) + 1 :]
+    return any(item["changed"] for result in later if result["run"]["mode"] == "rollback" for item in result["actions"])
+
+
 def findings(results: list[Json]) -> list[Json]:
     """Each check once: how its trouble first showed, and how it stood last. Those with trouble come first."""
     seen: dict[tuple[str, str], Json] = {}
-    for result in results:
+    for result in about_the_platform(results):
         for item in result["findings"]:
             now = {**item, "run_id": result["run"]["id"]}
             entry = seen.setdefault(
@@ -88,7 +100,7 @@ def _causes(results: list[Json], done: list[Json]) -> list[Json]:
         if isinstance(cause, str)
     }
     found: dict[str, Json] = {}
-    for result in results:
+    for result in about_the_platform(results):
         for item in result["findings"]:
             if item["status"] in TROUBLE and item["cause"]:
                 helps = item["cause"] in removed or bool(not removed and effective.intersection(item["recommend"]))
@@ -173,7 +185,9 @@ def notifications(results: list[Json]) -> list[Json]:
                 # a later run says "already sent"; the message went out when the first one says
                 seen[name] = before if _sent(item) else {**item, **_of(before)}
             else:
-                seen[name] = {**item, "run_id": result["run"]["id"], "first_at": item["at"]}
+                # when it went out is known to the outbox, also where the run that sent it could not record that
+                sent_at = instant(item.get("sent_at")) if _sent(item) else None
+                seen[name] = {**item, "run_id": result["run"]["id"], "first_at": sent_at or item["at"]}
     real = {_place(item) for item in seen.values() if item.get("status") != "draft"}
     kept = [item for item in seen.values() if item.get("status") != "draft" or _place(item) not in real]
     return sorted(kept, key=lambda item: _ordinal(item["first_at"]))

@@ -26,6 +26,8 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal imp
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import DIRECTORY as OUTBOX
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import Outbox
 
+_WENT_OUT = frozenset({"sent", "already_sent"})  # until then a later run may say it in other words
+
 Json = dict[str, Any]
 
 EVIDENCE = "evidence"
@@ -55,7 +57,7 @@ def verify_incident(directory: Path) -> Json:
         _result(directory, journal.records, under_way=holder is not None),
         _evidence(directory, journal.records),
         _reports(directory, journal.records),
-        _outbox(directory),
+        _outbox(directory, journal.records),
     ]
     intact = not any(check["problems"] for check in checks)
     return {"incident": directory.name, "intact": intact, "under_way": holder is not None, "checks": checks}
@@ -203,12 +205,24 @@ def _reports(directory: Path, records: list[Json]) -> Json:
     )
 
 
-def _outbox(directory: Path) -> Json:
+def _lost_messages(kept: Mapping[str, Json], records: list[Json]) -> Iterator[Json]:
+    """What the journal says of a message that the outbox does not have, or has as another one."""
+    said = [mapping(record["data"]) for record in records if record["type"] == "notification"]
+    last = {str(data["id"]): data for data in said if data.get("id")}
+    for name, data in last.items():
+        if name not in kept:
+            yield _problem(f"{OUTBOX}/{name}.json", "it is missing; the journal says that it was there")
+        elif data.get("status") in _WENT_OUT and kept[name].get("fingerprint") != data.get("fingerprint"):
+            yield _problem(f"{OUTBOX}/{name}.json", "it is another message than the one that the journal names")
+
+
+def _outbox(directory: Path, records: list[Json]) -> Json:
     outbox = Outbox(directory)
     if not outbox.directory.exists():
         return _check("outbox", 0, [], absent=True)
     try:
-        return _check("outbox", len(outbox.messages()), [])
+        kept = {message["id"]: message for message in outbox.messages()}
+        return _check("outbox", len(kept), list(_lost_messages(kept, records)))
     except (IncidentsError, OSError) as error:
         return _check("outbox", 0, [_problem(OUTBOX, str(error))])
 

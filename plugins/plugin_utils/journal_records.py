@@ -39,7 +39,7 @@ _STRUCTURE: dict[str, dict[str, Keep]] = {
     "notification": dict.fromkeys(
         (
             *("id", "channel", "purpose", "stage", "status", "cause"),
-            *("fingerprint", "attempts", "next_attempt_at", "at"),
+            *("fingerprint", "attempts", "next_attempt_at", "sent_at", "at"),
         ),
         True,
     ),

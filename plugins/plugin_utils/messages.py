@@ -27,6 +27,8 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_va
 Json = dict[str, Any]
 
 OVER = frozenset({"resolved", "healthy"})
+_NOT_OVER = frozenset({"unresolved", "unverified", "failed", "unknown"})
+_ROLLED_BACK = "rollback_"
 _STABLE_PARTS = ("name", "state", "event", "deliver_notifications", "component", "component_status", "dedup_key")
 
 
@@ -103,6 +105,8 @@ def compose(situation: Situation, phase: str) -> list[Json]:
     stage = _stage(situation, phase)
     if stage is None:
         return []
+    if stage.verdict.startswith(_ROLLED_BACK):
+        return _of_a_rollback(situation, stage)
     values = values_of(situation.result, situation.header, situation.incident_id, situation.eta)
     return [
         draft
@@ -119,6 +123,12 @@ def compose_update(situation: Situation, text: str, *, public: bool) -> list[Jso
         text: the operator's words.
         public: update the status page as well, where the incident is on it.
     """
+    closed = any(item["stage"] == "resolved" and item["round"] == situation.round for item in situation.sent)
+    if public and closed:
+        raise IncidentsError(
+            f"Updating the status page about {situation.incident_id}: it says that the incident is resolved; "
+            "leave out the status page, or open a new incident"
+        )
     part = _Part(f"update:{_sha256(text)[:12]}", round=situation.round, stable={"text": text})
     operator = values_of(situation.result, situation.header, situation.incident_id, None)["operator"]
     drafts = []
@@ -135,6 +145,20 @@ def compose_update(situation: Situation, text: str, *, public: bool) -> list[Jso
     return drafts
 
 
+def _of_a_rollback(situation: Situation, part: _Part) -> list[Json]:
+    """It says nothing of the platform, so the status page keeps its state; those at the incident should know."""
+    values = values_of(situation.result, situation.header, situation.incident_id, None)
+    escape = payloads.escape_for("slack")
+    said = "\n".join(map(escape, values["actions"].split("\n")))
+    outcome = part.verdict.removeprefix(_ROLLED_BACK)
+    text = f"*Rollback* by {escape(values['operator'])}: {outcome}\n{said}".strip()
+    return [
+        _draft(notice, situation, part, payloads.post(text))
+        for notice in situation.notices
+        if notice["channel"] == "slack" and situation.opened(notice)
+    ]
+
+
 def _stage(situation: Situation, phase: str) -> _Part | None:
     """What the present state of the incident means to those who are told; ``None`` where it is no news."""
     number = situation.round
@@ -145,11 +169,12 @@ def _stage(situation: Situation, phase: str) -> _Part | None:
         return None
     outcome = situation.result["outcome"]
     if situation.result["run"]["mode"] == "rollback":
-        return _Part("progress", f"rollback_{outcome}", number)
+        return _Part("progress", f"{_ROLLED_BACK}{outcome}", number)
     if outcome in OVER:
         return None if closed else _Part("resolved", round=number)
-    if closed:  # it was said to be over, and a verification says that it is not
-        return _Part("opened", round=number + 1) if outcome == "unresolved" else None
+    if closed:  # it was said to be over, and what was done since has not ended well
+        back = outcome in _NOT_OVER and (outcome == "unresolved" or in_trouble(situation.result))
+        return _Part("opened", round=number + 1) if back else None
     return _Part("progress", outcome, number)
 
 

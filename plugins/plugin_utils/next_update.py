@@ -28,6 +28,7 @@ _INTERVALS_S = {"P0": 15 * _MINUTE_S, "P1": 30 * _MINUTE_S, "P2": 60 * _MINUTE_S
 _DEFAULT_S = 4 * 60 * _MINUTE_S
 _SHORTEST_S = 5 * _MINUTE_S
 _TOLD_BY = frozenset({"slack", "statuspage"})
+_NOT_TOLD = frozenset({"not_configured", "superseded"})
 
 
 def interval_s(priority: str | None, sla_target_s: float | None = None, update_every_s: int | None = None) -> int:
@@ -61,9 +62,10 @@ def next_update(
         ``interval_s``, ``last_update_at`` (``None`` where nothing was sent), ``due_at``, ``overdue`` and
         ``overdue_s`` (0 where it is not).
     """
+    messages = [item for item in messages if item["channel"] in _TOLD_BY and item["state"] not in _NOT_TOLD]
     if not messages or _is_over(messages):
         return None
-    told = (item for item in messages if item["channel"] in _TOLD_BY and item["state"] == "sent" and item["sent_at"])
+    told = (item for item in messages if item["state"] == "sent" and item["sent_at"])
     last = max((item["sent_at"] for item in told), default=None)
     start = parse_instant(last) or parse_instant(opened_at) or parse_instant(messages[0]["created_at"])
     if start is None:
@@ -82,4 +84,4 @@ def next_update(
 
 def _is_over(messages: Sequence[Mapping[str, Any]]) -> bool:
     last = max(item["round"] for item in messages)
-    return any(item["stage"] == "resolved" and item["round"] == last for item in messages)
+    return any(item["stage"] == "resolved" and item["round"] == last and item["state"] == "sent" for item in messages)

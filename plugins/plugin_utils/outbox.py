@@ -55,11 +55,11 @@ class Outbox:
         self.directory = path / DIRECTORY
 
     @contextmanager
-    def locked(self, patience_s: float = 5.0) -> Iterator[None]:
+    def locked(self, patience_s: float = 15.0) -> Iterator[None]:
         """Hold the outbox: whoever holds it is the only one to send.
 
         Args:
-            patience_s: seconds to wait for another holder.
+            patience_s: seconds to wait for another holder; longer than one delivery can take.
 
         Raises:
             OutboxBusyError: another process holds it for longer.

@@ -65,9 +65,13 @@ class _Lane:
                 continue
             if message["to"] in blocked:
                 continue
-            if not self._deliver(message):
+            if not self._deliver(message) and not self._other_way(message):
                 return
             blocked |= {message["to"]} if is_waiting(message) else set()
+
+    def _other_way(self, message: Json) -> bool:
+        """Whether the next message may still arrive: another page can have another key, and nobody may be left out."""
+        return message["channel"] == "pagerduty" and not self.abandoned
 
     def _deliver(self, message: Json) -> bool:
         """Send one; return whether to go on with the channel."""

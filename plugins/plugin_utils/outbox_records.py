@@ -20,7 +20,7 @@ def notification(message: Mapping[str, Any], now: str, status: str | None = None
         status: another one than its state says, such as ``already_sent``.
     """
     keys = ("id", "channel", "purpose", "stage", "cause", "message", "fingerprint", "payload")
-    more = ("ids", "attempts", "next_attempt_at")
+    more = ("ids", "attempts", "next_attempt_at", "sent_at")
     return {
         **{name: message[name] for name in keys},
         "target": message["target"] or message["to"] or message["channel"],
@@ -46,6 +46,7 @@ def draft(content: Mapping[str, Any], now: str, cause: str) -> Json:
         "ids": {},
         "attempts": 0,
         "next_attempt_at": None,
+        "sent_at": None,
         "at": now,
     }
 
@@ -85,9 +86,13 @@ def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
     missed = [item for item in messages if item["channel"] == "pagerduty" and item["stage"] == "opened"]
     then = f"call the on-call engineer, then: runbook notify {incident_id} --now"
     notices = [
-        {"code": "not_paged", "message": f"NOT PAGED: {item['message']}; {then}", "component": "communications"}
+        {
+            "code": "not_paged",
+            "message": f"NOT PAGED ({item['to'] or 'on-call'}): {item['message'] or 'it waits behind another'}; {then}",
+            "component": "communications",
+        }
         for item in missed
-        if item["state"] == "failed"
+        if item["state"] in ("failed", "pending", "sending")
     ]
     return [{"type": "notice", "data": data} for data in notices]
 

@@ -128,7 +128,7 @@ def superseded(messages: Sequence[Mapping[str, Any]]) -> list[str]:
         reached = [
             item for item in mine if item["state"] not in NEVER_SENT | {"superseded"} or item["may_have_happened"]
         ]
-        late = [item for item in mine if item["state"] in NEVER_SENT]
+        late = [item for item in mine if item["state"] in NEVER_SENT and not item["stage"].startswith("update:")]
         pointless += [item["id"] for item in late if not reached or item["stage"] != "resolved"]
     return pointless
 

@@ -38,7 +38,7 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     4   an action was refused, or the plan had changed                                               refused
     5   an action failed                                                                             failed
     6   an action did something, or was verified: any verification unresolved                        unresolved
-        no verification, any unverified, or a required finding unknown                               unverified
+        no verification, any unverified, a step failed, or a required finding unknown                unverified
         all resolved                                                                                 resolved
     7   a run that only reports or tells, and examines nothing: a step failed                        failed
         otherwise                                                                                    healthy
@@ -66,7 +66,8 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     run = result["run"]
     acted = run["mode"] in _ACTING and not run["check_mode"] and (actions & _ACTED or result["verification"])
     if acted:
-        return _verified({verdict["status"] for verdict in result["verification"]}, _blind(result["findings"]))
+        blind = _blind(result["findings"]) or bool(_STEP_FAILURES & codes)
+        return _verified({verdict["status"] for verdict in result["verification"]}, blind)
     if run["mode"] == "report":
         return "failed" if _STEP_FAILURES & codes else "healthy"
     return _diagnosed(result["findings"], codes)

@@ -237,6 +237,9 @@ def test_the_plan_records_the_approval() -> None:
         ("ada", "a\u200bda", True),
         ("ada", "\uff41da", True),  # a full-width letter
         ("Straße", "STRASSE", True),
+        ("ada", "ada\ufe0f", True),  # a variation selector
+        ("ada", "\u3164ada\u034f", True),  # a blank letter, a blank mark
+        ("", "\u3164\u2800", True),
         ("ada", "grace", False),
         ("ada", "", False),
     ],

@@ -280,3 +280,45 @@ def test_odd_values_never_break_it(tmp_path: Path, odd: Any) -> None:
     )
     entries: list[Entry] = [(kind, dict.fromkeys(keys, odd)) for kind in kinds]
     of(tmp_path, started(), *entries, ("error", {"code": odd, "message": odd}), ENDED)
+
+
+ROLLBACK = "run-20261123T233000Z-0010"
+
+
+def test_a_rollback_says_nothing_of_the_platform(tmp_path: Path) -> None:
+    """What it restored is as before; whether the incident is over was looked at by nobody."""
+    tmp_path = tmp_path / INCIDENT
+    tmp_path.mkdir()
+    write = journal_in(tmp_path)
+    write(started(), finding("down"), action(), verification("unresolved"), ENDED, run_id="run-20261123T231455Z-0001")
+    back = action(rolls_back={"remediation": "kill-idle-connections", "run_id": "run-20261123T231455Z-0001"})
+    made = record(write(started("rollback"), back, verification(check="rollback"), ENDED, run_id=ROLLBACK))
+    assert made["outcome"] == "unverified"
+    assert made["resolved_at"]["at"] is None
+
+
+def test_a_mere_look_at_what_could_be_rolled_back_changes_nothing(tmp_path: Path) -> None:
+    directory = incident_in(tmp_path)
+    before = record(content_of(directory))
+    found = finding("degraded", check="rollback/resize-pool", component="rollback")
+    made = record(journal_in(directory)(started("rollback", check_mode=True), found, ENDED, run_id=ROLLBACK))
+    assert (made["outcome"], made["resolved_at"], made["sla"]["breached"]) == (
+        before["outcome"],
+        before["resolved_at"],
+        False,
+    )
+    assert [item["check"] for item in made["findings"]] == [item["check"] for item in before["findings"]]
+
+
+def test_a_refused_run_that_found_nothing_wrong_ends_no_recovery(tmp_path: Path) -> None:
+    directory = incident_in(tmp_path)
+    before = record(content_of(directory))
+    made = record(journal_in(directory)(started(), finding("ok"), error("plan_changed"), ENDED, run_id=ROLLBACK))
+    assert made["resolved_at"] == before["resolved_at"]
+
+
+def test_when_a_page_went_out_is_known_from_the_outbox(tmp_path: Path) -> None:
+    """The run that sent it was killed before it could record that."""
+    told = notification(status="already_sent", sent_at="2026-11-23T23:14:58.000000Z")
+    made = of(tmp_path / INCIDENT, started(), finding("down"), told, ENDED)
+    assert [item["first_at"] for item in made["notifications"]] == ["2026-11-23T23:14:58.000000Z"]

@@ -56,7 +56,9 @@ def incident(tmp_path: Path) -> Path:
     (directory / LOG).with_name("SHA256SUMS").write_text(f"{_sha(directory)}  pod.log\n", encoding="utf-8")
     outbox = Outbox(directory)
     with outbox.locked():
-        outbox.add(DRAFT, "2026-11-23T23:15:00.000000Z")
+        told = outbox.add(DRAFT, "2026-11-23T23:15:00.000000Z")
+        outbox.save({**told, "id": "0001-page"}, "2026-11-23T23:15:00.000000Z")
+        (outbox.directory / f"{told['id']}.json").unlink()
     return directory
 
 
@@ -159,6 +161,17 @@ def test_every_byte_of_the_result_counts(incident: Path) -> None:
         if "result" not in broken(incident) and json.loads(path.read_bytes()) != json.loads(content):
             unseen.append(place)
     assert unseen == []
+
+
+@pytest.mark.parametrize("how", ["missing", "another"])
+def test_a_message_that_was_sent_is_the_one_that_is_kept(incident: Path, how: str) -> None:
+    (file,) = (incident / "outbox").glob("*.json")
+    if how == "missing":
+        file.unlink()
+    else:
+        file.write_text(file.read_text(encoding="utf-8").replace('"fingerprint": "ab"', '"fingerprint": "cd"'))
+    (problem,) = broken(incident)["outbox"]
+    assert problem["where"] == "outbox/0001-page.json"
 
 
 def test_an_outbox_that_cannot_be_read_is_named(incident: Path) -> None:

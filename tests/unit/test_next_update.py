@@ -74,9 +74,12 @@ def test_where_nothing_arrived_it_counts_from_the_beginning() -> None:
 
 
 def test_none_is_due_where_it_is_over_or_nobody_was_to_be_told() -> None:
-    over = [message(), message(stage="resolved", state="pending", sent_at=None)]
+    over = [message(), message(stage="resolved")]
     assert next_update(HEADER, over, OPENED, at("23:59:00")) is None
     assert next_update(HEADER, [], OPENED, at("23:59:00")) is None
+    assert next_update(HEADER, [message(state="not_configured", sent_at=None)], OPENED, at("23:59:00")) is None
+    untold = next_update(HEADER, [message(), message(stage="resolved", state="failed")], OPENED, at("23:59:00"))
+    assert untold is not None, "nobody has heard of the end"
     again = next_update(HEADER, [*over, message(round=2)], OPENED, at("23:59:00"))
     assert again is not None
     assert again["overdue"] is True

@@ -242,7 +242,9 @@ def test_a_page_that_nobody_got_is_loud(outbox: Outbox, channels: Channels) -> N
             outbox.add(draft, NOW)
         deliver(outbox, channels)
     (notice,) = loud(outbox.messages(), "pool-1")
-    assert notice["data"]["message"].startswith("NOT PAGED: Sending to pagerduty: no; call the on-call engineer")
+    assert notice["data"]["message"].startswith(
+        "NOT PAGED (on-call): Sending to pagerduty: no; call the on-call engineer"
+    )
     (left,) = follow_up(outbox.messages(), "pool-1")
     assert left["data"]["title"].endswith("runbook notify pool-1 --now")
     assert left["data"]["source"] == "notification"

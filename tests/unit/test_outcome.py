@@ -54,6 +54,13 @@ OUTCOME_TABLE: list[tuple[str, str, list[Entry]]] = [
         [started(), action(), verification("unverified"), verification("unresolved")],
     ),
     ("unverified", "no verification", [started(), finding(), action()]),
+    (
+        "unverified",
+        "a step of the verification failed",
+        [started(), finding(), action(), verification(), error("step_failed")],
+    ),
+    ("healthy", "a report", [started("report")]),
+    ("failed", "a report that broke off", [started("report"), error("step_failed")]),
     ("unverified", "one is unknown", [started(), action(), verification(), verification("unverified")]),
     ("refused", "an action", [started(), finding(), action("refused")]),
     ("refused", "approval", [started(), finding(), error("refused")]),

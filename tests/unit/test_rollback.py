@@ -235,6 +235,13 @@ def test_what_was_rolled_back_is_not_rolled_back_again() -> None:
     assert found["verdict"] == "restore"
 
 
+def test_what_was_rolled_back_in_part_is_compared_again() -> None:
+    back = {**action(), "status": "partial", "rolls_back": {"remediation": "resize-pool", "run_id": "r1"}}
+    records = [*run("r1", action("resize-pool", target(change("8", "4")))), *run("r2", back, mode="rollback")]
+    (step,) = steps_of(records, HEADER, [])
+    assert step["why_not"] is None
+
+
 def test_only_some() -> None:
     records = run("r1", action("kill-idle-connections"), action("resize-pool", target(change("8", "4"))))
     assert [step["id"] for step in steps_of(records, HEADER)] == ["resize-pool", "kill-idle-connections"]

@@ -18,6 +18,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
 
 Json = dict[str, Any]
 
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
 SHORTEST_DIGEST = 12
 _DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST_DIGEST},64}}")
 # What is needed beside the id. An irreversible one is destructive as well.
@@ -76,8 +78,14 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _name(text: str) -> str:
-    visible = "".join(letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) != "Cf")
+    letters = unicodedata.normalize("NFKC", text)
+    visible = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf" and not _is_blank(letter))
     return " ".join(visible.casefold().split())
+
+
+def _is_blank(letter: str) -> bool:
+    """Whether it shows nothing although it is no format character (Unicode's Default_Ignorable_Code_Point)."""
+    return letter in _BLANK or "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef"
 
 
 def is_digest(text: str) -> bool:

@@ -35,7 +35,6 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import NO_SURGE
 
 UNKNOWN, NOTHING = "unknown", "nothing"
-_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _SHOWN = 200
 _DIFFERENCES = 10
 _STATUS = {RESTORE: "degraded", ALREADY: "ok", MOVED_ON: "degraded", UNKNOWN: "unknown", NOTHING: "skipped"}
@@ -287,7 +286,7 @@ def to_restore(judged: Sequence[Json]) -> list[str]:
 
 
 def workloads(judged: Sequence[Json], keys: Sequence[str]) -> list[Json]:
-    """The workloads that the steps of these keys touch, ``kind`` and ``name``."""
+    """The objects that the steps of these keys touch, ``kind`` and ``name``."""
     targets = [target for each in judged if each["key"] in keys for target in each["targets"]]
-    found = {(target["kind"], target["name"]) for target in targets if target["kind"] in _WORKLOADS}
+    found = {(target["kind"], target["name"]) for target in targets}
     return [{"kind": kind, "name": name} for kind, name in sorted(found)]

@@ -14,7 +14,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 
 # the worst one counts
 _STATUSES = ("unknown", "failed", "refused", "partial", "done", "nothing_to_do")
-STOPS = frozenset({"unknown", "failed", "refused"})
+STOPS = frozenset({"unknown", "failed", "refused", "partial"})
 _FAILED = "it ended without a reason"
 
 

@@ -16,7 +16,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import Json
 
 _ACTED = frozenset({"done", "partial", "unknown"})
-_UNDID = frozenset({"done", "partial"})
+_UNDID = frozenset({"done"})  # what was given back in part is compared again
 _NOTHING_CHANGED = "it changed nothing"
 
 

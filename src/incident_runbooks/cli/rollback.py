@@ -125,15 +125,17 @@ def _executor(incident: str, where: inventory.Inventory) -> Callable[[RunRequest
 
 
 def _asked(request: RunRequest, execute: Callable[[RunRequest], Json]) -> tuple[Json, int]:
-    """Look, show the plan, ask, and restore by exactly this plan; what stands in the way is not asked about."""
+    """Look, show the plan, ask, and restore by exactly this plan; without a yes nothing is restored."""
     from incident_runbooks import execution, outcomes  # noqa: PLC0415 - help needs none of it
 
     look = execute(dataclasses.replace(request, check_mode=True, take_over=False))
     refused = any(notice["code"] == "would_be_refused" for notice in look["notices"])
-    if look["outcome"] == "findings" and not refused and not _confirmed(look["plan"]):
+    if look["outcome"] != "findings":  # there is nothing to restore, or the look was cut off
+        return look, outcomes.exit_code(look)
+    if refused or not _confirmed(look["plan"]):
         click.echo("Nothing was restored.", err=True)
         return look, _EXIT_REFUSED
-    # what stands in the way is recorded as well; by its digest nothing else than what was shown is restored
+    # by its digest nothing else than what was shown is restored
     approvals = execution.Approvals(plan_digest=look["plan"]["digest"], source="prompt")
     result = execute(dataclasses.replace(request, approvals=approvals))
     return result, outcomes.exit_code(result)
