@@ -243,11 +243,11 @@ def test_a_page_that_nobody_gets_is_loud_and_changes_no_outcome(
         assert ran.result["outcome"] == "unresolved"
         assert told(ran)["page/opened"] == "failed"
         notices = [item for item in ran.result["notices"] if item["code"] == "not_paged"]
-        assert notices[0]["message"].startswith("NOT PAGED: ")
-        assert "NOT PAGED: " in ran.output
+        assert notices[0]["message"].startswith("NOT PAGED (on-call): ")
+        assert "NOT PAGED (on-call): " in ran.output
         again = incident.notify(runbook_send_now=True)
         assert again.rc == 2
-        assert "NOT PAGED: " in again.output
+        assert "NOT PAGED (on-call): " in again.output
     assert incident.notify(runbook_send_now=True).rc == 0
     assert [alert["status"] for alert in communications.alerts()] == ["triggered"]
 
