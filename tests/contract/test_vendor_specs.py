@@ -8,7 +8,6 @@ the environment variable RUNBOOK_SPECS names.
 from __future__ import annotations
 
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from referencing.jsonschema import DRAFT4
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import Answer
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.slack_errors import web_failure
+from support import specs
 from support.communications import communications, communications_part
 
 __all__ = ["communications", "communications_part", "modules"]
@@ -32,21 +32,10 @@ SINCE_THEN = {"metadata"}
 Json = dict[str, Any]
 
 
-def spec(name: str) -> Json:
-    """Return a vendor's description; in CI it is never absent."""
-    folder = Path(os.environ.get("RUNBOOK_SPECS") or ROOT.parent / "shared/specs")
-    path = folder / name
-    if not path.is_file():
-        what = f"the published description {name} is not in {folder}; set RUNBOOK_SPECS"
-        if os.environ.get("CI"):
-            pytest.fail(what)
-        pytest.skip(what)
-    return _read(path)
-
-
 @cache
-def _read(path: Path) -> Json:
-    read: Json = as_json_schema(json.loads(path.read_text(encoding="utf-8")))
+def spec(name: str) -> Json:
+    """Return a vendor's description as JSON Schema says it."""
+    read: Json = as_json_schema(specs.load(name))
     return read
 
 

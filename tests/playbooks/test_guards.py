@@ -145,3 +145,14 @@ def test_a_task_time_out_does_not_cut_off_an_action(runbook: Runbook, pool: Any)
     (action,) = [entry["data"] for entry in runbook.journal(directory) if entry["type"] == "action"]
     ended = [item for item in action["results"] if item["result"] == "terminated"]
     assert len(ended) == sum(not is_alive(session) for session in sessions) == 16
+
+
+def test_a_variable_does_not_stand_for_an_approval(runbook: Runbook, pool: Any, pg: Any) -> None:
+    """Extra variables win over registered ones; what the plan decided is asked of the run itself."""
+    pool(17)
+    time.sleep(1.1)
+    with unchanged(pg):
+        run = runbook.run(runbook_mode="remediate", __common_plan={"to_run": ["kill-idle-connections"]})
+    assert run.result["outcome"] == "refused"
+    assert "kill-idle-connections is not what the plan of this run allows" in str(run.result["errors"])
+    assert run.result["actions"] == []

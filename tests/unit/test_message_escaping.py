@@ -6,20 +6,13 @@ from __future__ import annotations
 import html
 import json
 import time
-from typing import Any
 
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import (
-    BLOCKS,
-    BLOCKS_LENGTH,
-    HEADING_LENGTH,
-    SECTION_LENGTH,
     TEXT_LENGTH,
     plain_line,
     plain_text,
-    slack_blocks,
-    slack_code,
     slack_text,
     without_broadcasts,
 )
@@ -106,18 +99,8 @@ def test_a_megabyte_costs_next_to_nothing(char: str) -> None:
     started = time.monotonic()
     assert len(slack_text(text)) <= TEXT_LENGTH
     assert len(plain_line(text, 100)) <= 100
-    assert len(slack_code(text)) <= TEXT_LENGTH
     without_broadcasts(text)
-    slack_blocks(text, [text] * 3, {text: text}, text)
     assert time.monotonic() - started < 10  # a bound for what grows with the square
-
-
-def test_code_cannot_be_left() -> None:
-    shown = slack_code("a ``` <!channel> ``` b `c`")
-    assert shown.startswith("```\n")
-    assert shown.endswith("\n```")
-    assert "`" not in shown[3:-3]
-    assert "<" not in shown
 
 
 def test_broadcasts_in_formatted_text() -> None:
@@ -126,39 +109,3 @@ def test_broadcasts_in_formatted_text() -> None:
     assert "*Pool* <https://example.com|wiki> <@U012ABC> &lt;!here> &lt;!Channel|c> &lt;!subteam^S1>" in shown
     assert "<!date" in shown
     assert without_broadcasts(shown) == shown
-
-
-def texts(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for block in blocks:
-        found += [block["text"]] if "text" in block else []
-        found += [*block.get("fields", []), *block.get("elements", [])]
-    return found
-
-
-def test_blocks_of_a_message() -> None:
-    blocks = slack_blocks("Pool\nexhausted", ["First <!here>", "  ", "Second"], {"Used": "97", "": "x"}, "run 1")
-    assert [block["type"] for block in blocks] == ["header", "section", "section", "section", "context"]
-    assert blocks[0]["text"] == {"type": "plain_text", "text": "Pool exhausted", "emoji": False}
-    assert blocks[1]["fields"] == [{"type": "mrkdwn", "text": "*Used*\n97", "verbatim": True}]
-    assert blocks[2]["text"]["text"] == "First &lt;!here&gt;"
-    assert blocks[4]["elements"][0]["text"] == "run 1"
-    assert all(text["verbatim"] is True for text in texts(blocks) if text["type"] == "mrkdwn")
-    assert slack_blocks() == []
-
-
-@pytest.mark.parametrize("text", ["x" * 5000, "<" * 5000, "short"])
-@pytest.mark.parametrize("number", [1, 12, 500])
-def test_blocks_have_an_end(text: str, number: int) -> None:
-    fields = {f"{index} {text}": text for index in range(number)}
-    blocks = slack_blocks(text, [text] * number, fields, text)
-    assert len(blocks) <= BLOCKS
-    assert sum(len(part["text"]) for part in texts(blocks)) <= BLOCKS_LENGTH
-    for block in blocks:
-        assert len(block.get("fields", [])) <= 10
-        limit = {"header": HEADING_LENGTH, "section": SECTION_LENGTH, "context": 2000}[block["type"]]
-        assert all(1 <= len(part["text"]) <= limit for part in texts([block]))
-        assert all(len(part["text"]) <= 2000 for part in block.get("fields", []))
-    assert blocks[-1]["type"] == "context"
-    if number == 500:
-        assert "left out" in blocks[-2]["elements"][0]["text"]

@@ -351,3 +351,21 @@ def test_every_type_can_be_kept_and_recorded(outbox: Outbox, channels: Channels,
     assert [item["data"]["status"] for item in said] == ["sent"] * len(kept)
     again = records(outbox.messages(), [], {}, NOW)
     assert [item["data"]["status"] for item in again] == ["already_sent"] * len(kept)
+
+
+def test_a_page_that_is_refused_keeps_no_other_page(outbox: Outbox, channels: Channels) -> None:
+    """Another team has another key; and whoever was not paged is named."""
+    (page,) = [draft for draft in drafts(outbox, "opened", "pool-exhaustion") if draft["channel"] == "pagerduty"]
+    with outbox.locked():
+        outbox.add({**page, "to": "first", "key": "first"}, NOW)
+        outbox.add({**page, "to": "second", "key": "second"}, NOW)
+
+        def send(message: Json, thread: Json) -> Json:
+            if message["to"] == "first":
+                raise IncidentsError("no", **WRONG)
+            return channels(message, thread)
+
+        deliver(outbox, send)
+    assert [message["state"] for message in outbox.messages()] == ["failed", "sent"]
+    (notice,) = loud(outbox.messages(), "pool-1")
+    assert notice["data"]["message"].startswith("NOT PAGED (first): no")
