@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 from incident_runbooks.lab.workloads.scenarios import (
+    LEAKING_POOL_MAX,
     SCENARIOS,
     Environment,
     FaultFile,
@@ -82,8 +83,10 @@ def _count(lab: Lab, application: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _slots_are_gone(lab: Lab, _: Platform) -> bool:
-    return lab.server.refusal(lab.server.ops) == "server_slots_exhausted"
+def _slots_are_gone(lab: Lab, platform: Platform) -> bool:
+    """Refused, and by what was leaked: a slot of a pod that was replaced is soon free again."""
+    leaked = LEAKING_POOL_MAX * len(platform.pods(_BACKEND))
+    return lab.server.refusal(lab.server.ops) == "server_slots_exhausted" and _count(lab, _BACKEND) >= leaked
 
 
 def _pools_are_gone(lab: Lab, platform: Platform) -> bool:
