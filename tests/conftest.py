@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 
+from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab import binaries as lab_binaries
 from incident_runbooks.lab import postgres, seed
 from incident_runbooks.lab.binaries import Binaries
@@ -25,7 +26,7 @@ from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
 from support.servers import installations
 
-pytest_plugins = ["support.communications"]
+pytest_plugins = ["support.communications", "support.stripe"]
 
 # What PostgreSQL calls the process of a client's session: "postgres: user database 127.0.0.1(40312) idle"
 _SESSION = re.compile(r"^postgres: .*\(\d+\) ")
@@ -159,16 +160,19 @@ class _Labs:
 
     def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self._tmp_path_factory = tmp_path_factory
-        self._running: dict[bool, Lab] = {}
+        self._running: dict[tuple[bool, bool], Lab] = {}
 
-    def get(self, *, cluster: bool) -> Lab:
+    def get(self, *, cluster: bool, payments: bool = False) -> Lab:
         if not lab_binaries.available():
             absent("no PostgreSQL here; install the extra incident-runbooks[lab], or the Debian package postgresql")
-        if cluster not in self._running:
+        if payments and isinstance(found := _find("prometheus"), str):
+            absent(found)
+        kind = (cluster, payments)
+        if kind not in self._running:
             lab = Lab(self._tmp_path_factory.mktemp("lab"))
-            self._running[cluster] = lab
-            lab.up(cluster=cluster)
-        return self._running[cluster]
+            self._running[kind] = lab
+            lab.up(cluster=cluster, payments=payments)
+        return self._running[kind]
 
     def down(self) -> None:
         for lab in self._running.values():
@@ -192,6 +196,22 @@ def lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 def cluster_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """The same with a cluster and the platform's workloads."""
     yield from _healthy(_labs.get(cluster=True), monkeypatch)
+
+
+@pytest.fixture
+def payments_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """The same with Stripe, the ingress and Prometheus: customers pay, and Prometheus has seen enough of them."""
+    lab = _labs.get(cluster=True, payments=True)
+    for healthy in _healthy(lab, monkeypatch):
+        lab.wait_until_payments_flow()
+        yield healthy
+
+
+def _find(program: str) -> lab_binaries.Program | str:
+    try:
+        return lab_binaries.find_program(program)
+    except RunbookError as error:
+        return error.message
 
 
 def _healthy(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:

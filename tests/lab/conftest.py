@@ -92,11 +92,12 @@ def runbook(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def secrets_of() -> Callable[[Lab], list[str]]:
-    """The passwords of a lab."""
+    """The passwords and keys of a lab."""
 
     def read(lab: Lab) -> list[str]:
         server = lab.server
-        return [login.password for login in (server.superuser, server.ops, server.app)]
+        keys = lab.read().stripe.keys.secrets() if lab.read().stripe else []
+        return [*keys, *(login.password for login in (server.superuser, server.ops, server.app))]
 
     return read
 

@@ -109,7 +109,7 @@ case "$(basename "$0") $1" in
     for name; do :; done
     test -e "$LISTS" || exit 100
     echo "Package: $name"; echo "Version: 1:2.0-3"
-    test "$name" = pgbouncer && echo "Depends: lsb-base (>= 3.1), libneeded1 (>= 1) | libother1, libthere1:any, perl"
+    test "$name" = pgbouncer && echo "Depends: lsb-base, libneeded1 (>= 1) | libother1, libthere1:any, libjs-web, perl"
     exit 0 ;;
 "apt-get update") touch "$LISTS" ;;
 "apt-get download") shift 2; for each; do touch "${each%%=*}.deb"; done ;;
@@ -224,6 +224,12 @@ def test_a_machine_without_debians_tools_is_told_what_to_install(mirror: Path, m
         ("redis-cli", "redis-cli 7.0.15", "7.0.15"),
         ("pgbouncer", "PgBouncer 1.18.0\nlibevent 2.1.12-stable", "1.18.0"),
         ("kubectl", "Client Version: v1.32.4\nKustomize Version: v5.5.0", "1.32.4"),
+        ("prometheus", "prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5)", "2.42.0+ds"),
+        (
+            "promtool",
+            "promtool, version 3.5.0 (branch: HEAD, revision: 8be3a9560fbdd18a94dedec4b)",
+            "3.5.0",
+        ),
         (
             "kubectl",
             'Client Version: version.Info{Major:"1", Minor:"20", GitVersion:"v1.20.2", GitCommit:"f"}',

@@ -37,6 +37,7 @@ def test_from_up_to_down(
         found = document(said[0])
         assert (found["changed"], found["state"], found["postgres"]["ops_login"]) == (True, "up", "ok")
         secrets = secrets_of(Lab(directory))
+        assert found["payments"]["state"] == "running"
         said.append(runbook("lab", "break", "pool-exhaustion", *here))
         found = document(said[-1])
         assert found["postgres"]["ops_login"] == "server_slots_exhausted"
@@ -78,6 +79,7 @@ def test_what_there_is_no_lab_for(runbook: Run, tmp_path: Path) -> None:
     [
         (["break", "flood"], "'flood' is not one of"),
         (["up", "--postgres", "9"], "Looking for PostgreSQL 9: this machine has"),
+        (["up", "--payments", "--no-cluster"], "it is the cluster's pods that take payments"),
         (["up", "--dir", "."], "it holds other files and is not a lab's directory"),
     ],
 )

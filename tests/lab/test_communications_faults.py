@@ -19,11 +19,11 @@ import requests
 from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.lab import inventory
 from incident_runbooks.lab.communications import part as parts
-from incident_runbooks.lab.communications.keys import fingerprint
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.communications import FAULTS as OURS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.services.secret_files import fingerprint
 from incident_runbooks.lab.status import describe
 from support.communications import Communications
 

@@ -13,8 +13,8 @@ from slack_sdk import WebClient, WebhookClient
 from slack_sdk.errors import SlackApiError
 
 from incident_runbooks.lab.communications import slack_blocks
-from incident_runbooks.lab.communications.call import RefusedError
-from incident_runbooks.lab.communications.rates import Bucket
+from incident_runbooks.lab.services.call import RefusedError
+from incident_runbooks.lab.services.rates import Bucket
 from support import specs
 from support.communications import Communications
 

@@ -74,3 +74,40 @@ def test_a_rehearsal_does_not_wait_for_minutes(lab: Lab, tmp_path: Path) -> None
 
 def test_what_the_lab_wrote_is_private(lab: Lab) -> None:
     assert (lab.directory.path / inventory.FILE).stat().st_mode & 0o777 == 0o600
+
+
+STRIPE = (
+    "msg={{ {'url': stripe_api_url, 'livemode': stripe_livemode, 'webhook': stripe_webhook_url,"
+    " 'ca': stripe_webhook_ca_cert, 'status': stripe_status_urls, 'hosts': stripe_status_hosts,"
+    " 'restricted': stripe_api_key == expected_restricted, 'key': stripe_backend_secret_key == expected_key,"
+    " 'secret': stripe_backend_webhook_secret == expected_secret} }}"
+)
+
+
+def test_payments_have_their_hosts(payments_lab: Lab, tmp_path: Path) -> None:
+    part, keys = payments_lab.stripe, payments_lab.stripe.keys
+    expected = {"restricted": keys.restricted_key, "key": keys.secret_key, "secret": keys.webhook_secret}
+    ask = STRIPE
+    for name, value in expected.items():
+        ask = ask.replace(f"expected_{name}", f"'{value}'")
+    said = answers(ansible("stripe", ask, tmp_path, RUNBOOK_LAB=str(payments_lab.directory.path)))
+    assert said["stripe"] == {
+        "url": part.url,
+        "livemode": False,
+        "webhook": payments_lab.ingress.webhook_url,
+        "ca": str(payments_lab.ingress.ca_cert),
+        "status": [f"{part.status_url}/api/v2/summary.json"],
+        "hosts": ["127.0.0.1"],
+        "restricted": True,
+        "key": True,
+        "secret": True,
+    }
+    said = answers(
+        ansible("prometheus", "msg={{ prometheus_url }}", tmp_path, RUNBOOK_LAB=str(payments_lab.directory.path))
+    )
+    assert said == {"prometheus": payments_lab.prometheus.url}
+
+
+def test_a_lab_without_payments_has_no_host_for_them(lab: Lab) -> None:
+    hosts = json.loads((lab.directory.path / inventory.FILE).read_text(encoding="utf-8"))["all"]["hosts"]
+    assert sorted(hosts) == ["communications", "postgres"], "the real Stripe is nobody's to ask from a lab"

@@ -140,7 +140,11 @@ def test_webhooks_are_verified_and_processed_once(pg: Any, backend: Workload, sc
         "Timestamp outside the tolerance zone",
         "Unable to extract timestamp and signatures from header",
     ]
-    assert "stripe_payment_success_total 1.0" in backend.request("/metrics")[1]
+    metrics = backend.request("/metrics")[1]
+    for result, count in {"processed": 1, "duplicate": 1, "bad_signature": 4, "error": 0}.items():
+        assert f'stripe_webhook_events_total{{result="{result}"}} {count}.0' in metrics
+    assert "stripe_payment_success_total 0.0" in metrics, "counted where Stripe's API answers"
+    app.execute("UPDATE payments SET status = 'pending' WHERE stripe_payment_intent_id = %s", [intent])
     app.execute("DELETE FROM processed_events")
     app.execute("DELETE FROM audit_logs WHERE action = 'payment.succeeded'")
 
@@ -236,6 +240,9 @@ def test_faults_that_a_restart_does_not_cure(pg: Any, start: Start, tmp_path: Pa
         ({"FAULTS": "no json"}, "Reading the environment variable FAULTS"),
         ({"TYPEORM_POOL_MAX": "many"}, "Reading the backend's environment"),
         ({"TYPEORM_POOL_SIZE": "5"}, "TYPEORM_POOL_SIZE 5 does not fit into TYPEORM_POOL_MAX 4"),
+        ({"STRIPE_RATE_LIMIT_PER_SECOND": "0"}, "STRIPE_RATE_LIMIT_PER_SECOND 0.0 is not more than 0"),
+        ({"PAYMENTS_PER_SECOND": "nan"}, "PAYMENTS_PER_SECOND nan is no rate"),
+        ({"WEBHOOK_PATH": "webhooks"}, "WEBHOOK_PATH 'webhooks' does not begin with /"),
     ],
 )
 def test_an_environment_that_is_not_valid_ends_it_with_a_reason(

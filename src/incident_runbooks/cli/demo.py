@@ -61,7 +61,7 @@ def demo(incident_type: str, postgres: str | None, output: str | None, verbose: 
 
     kind = catalogue.get(incident_type)
     with exit_on_signals(), _temporary_lab() as lab:
-        lab.up(postgres)
+        lab.up(postgres, payments=FAULTS[REHEARSALS[kind.name].fault].needs_payments)
         result = _rehearse(lab, kind, REHEARSALS[kind.name], verbose)
     return Answer(outcomes.exit_code(result), result, lambda colour: render(result, colour), output)
 

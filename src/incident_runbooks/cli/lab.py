@@ -12,6 +12,7 @@ import click
 
 from incident_runbooks.cli.completion import complete_fault
 from incident_runbooks.cli.options import Answer, Command, output_option
+from incident_runbooks.errors import UsageError
 from incident_runbooks.lab import directory, inventory
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
@@ -57,13 +58,21 @@ def lab() -> None:
     default=True,
     help="With a Kubernetes API and the platform's workloads, or PostgreSQL alone. [default: with]",
 )
+@click.option(
+    "--payments/--no-payments",
+    default=None,
+    help="With Stripe, the public address, Prometheus and customers who pay; needs the cluster."
+    " [default: with, if there is a cluster]",
+)
 @directory_option
 @output_option
-def up(path: Path | None, postgres: str | None, output: str | None, *, cluster: bool) -> Answer:
+def up(path: Path | None, postgres: str | None, output: str | None, *, cluster: bool, payments: bool | None) -> Answer:
     """Start the lab. A crashed one is cleaned up before."""
+    if payments and not cluster:
+        raise UsageError("Starting a lab with --payments and --no-cluster: it is the cluster's pods that take payments")
     here = open_lab(path)
     with exit_on_signals():
-        changed = here.up(postgres, cluster=cluster)
+        changed = here.up(postgres, cluster=cluster, payments=payments is not False)
     return _answer(here, output, "started" if changed else "it is up already", changed=changed)
 
 
@@ -135,6 +144,7 @@ def _text(found: dict[str, Any]) -> str:
     lines += _POSTGRES_TEXT.get(found["postgres"]["state"], _server_text)(found["postgres"])
     lines += _cluster_text(found["cluster"])
     lines += _communications_text(found["communications"])
+    lines += _payments_text(found["payments"])
     absent = [each for each in found["programs"] if each["source"] == "absent"]
     lines += [f"  {each['name']} is absent: install the package {each['package']}" for each in absent]
     for process in found["processes"]:
@@ -174,6 +184,14 @@ def _communications_text(found: dict[str, Any]) -> list[str]:
     return [*lines, f"  what they are sent: {found['request_log']}"]
 
 
+def _payments_text(found: dict[str, Any]) -> list[str]:
+    if found["state"] == "absent":
+        return []
+    lines = [f"  Stripe: {found['state']}, {found['stripe_url']}, delivers to {found['webhook_url']}"]
+    lines.append(f"  what it is asked: {found['stripe_request_log']}")
+    return lines + ([f"  Prometheus: {found['prometheus_url']}"] if found["prometheus_url"] else [])
+
+
 _POSTGRES_TEXT: dict[str, Callable[[dict[str, Any]], list[str]]] = {"absent": _absent_text}
 
 
@@ -183,4 +201,6 @@ def _next(found: dict[str, Any]) -> list[str]:
         prefix = f"{directory.VARIABLE}={found['directory']} "
     if not found["faults"]:
         return [f"{prefix}runbook lab break pool-exhaustion"]
-    return [f"{prefix}runbook run pool-exhaustion --inventory {inventory.path()}", f"{prefix}runbook lab heal"]
+    runbooks = {FAULTS[each["name"]].runbook or "pool-exhaustion" for each in found["faults"]}
+    runs = [f"{prefix}runbook run {each} --inventory {inventory.path()}" for each in sorted(runbooks)]
+    return [*runs, f"{prefix}runbook lab heal"]

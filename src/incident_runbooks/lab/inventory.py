@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.communications.part import CommunicationsPart
-from incident_runbooks.lab.kubernetes import ClusterPart
+from incident_runbooks.lab import rolled
+from incident_runbooks.lab.ingress.part import IngressPart
 from incident_runbooks.lab.server import HOST, Server
+from incident_runbooks.lab.state import State
+from incident_runbooks.lab.stripe.part import StripePart
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 FILE = "inventory.json"  # read by lab.sh of the inventory; holds passwords
@@ -31,8 +33,13 @@ def path() -> Path:
     )
 
 
-def of(server: Server, cluster: ClusterPart | None, communications: CommunicationsPart | None = None) -> dict[str, Any]:
-    """Return what a dynamic inventory says of the lab's hosts, in Ansible's format for ``--list``."""
+def of(server: Server, state: State) -> dict[str, Any]:
+    """Return what a dynamic inventory says of the lab's hosts, in Ansible's format for ``--list``.
+
+    Args:
+        server: the lab's PostgreSQL.
+        state: where the other parts are.
+    """
     hosts: dict[str, dict[str, Any]] = {
         "postgres": {
             "postgres_host": HOST,
@@ -46,9 +53,28 @@ def of(server: Server, cluster: ClusterPart | None, communications: Communicatio
         }
     }
     common: dict[str, Any] = {}
-    if communications:
-        hosts["communications"] = communications.variables()
-    if cluster:
-        hosts["backend"] = {"kubernetes_kubeconfig": str(cluster.kubeconfig), "kubernetes_namespace": NAMESPACE}
+    if state.communications:
+        hosts["communications"] = state.communications.variables()
+    if state.cluster:
+        hosts["backend"] = {"kubernetes_kubeconfig": str(state.cluster.kubeconfig), "kubernetes_namespace": NAMESPACE}
         common = {"pool_exhaustion_pgbouncer_host": HOST, "pool_exhaustion_pgbouncer_port": server.port}
+    if state.stripe and state.ingress:
+        hosts["stripe"] = _stripe(state.stripe, state.ingress, state.fault_names())
+    if state.prometheus:
+        hosts["prometheus"] = {"prometheus_url": state.prometheus.url}
     return {"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts), "vars": common}}
+
+
+def _stripe(part: StripePart, ingress: IngressPart, faults: list[str]) -> dict[str, Any]:
+    """Return the variables of the host ``stripe``; some are secret."""
+    return {
+        "stripe_api_url": part.url,
+        "stripe_api_key": part.keys.restricted_key,
+        "stripe_livemode": False,
+        "stripe_status_urls": [f"{part.status_url}/api/v2/summary.json"],
+        "stripe_status_hosts": [HOST],
+        "stripe_webhook_url": ingress.webhook_url,
+        "stripe_webhook_ca_cert": str(ingress.ca_cert),
+        "stripe_backend_secret_key": rolled.stripe_key(part, faults),
+        "stripe_backend_webhook_secret": rolled.webhook_secret(part, faults),
+    }

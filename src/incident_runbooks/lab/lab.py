@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -13,23 +13,23 @@ from incident_runbooks.lab import binaries, clients, kubernetes, postgres, proce
 from incident_runbooks.lab.clients import PoolSpec
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.fault import PLATFORM, Fault
-from incident_runbooks.lab.parts import MARK, Parts
+from incident_runbooks.lab.parts import MARK
+from incident_runbooks.lab.payments import Payments
 from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, FILE, POSTGRES, State
 
-_EFFECT_S = 15.0
-_POLL_S = 0.05
 _ROUNDS = 3
 
 
-class Lab(Parts):
+class Lab(Payments):
     """The lab in one directory: what its commands do."""
 
-    def up(self, wanted: str | None = None, *, cluster: bool = True) -> bool:
+    def up(self, wanted: str | None = None, *, cluster: bool = True, payments: bool = True) -> bool:
         """Start the lab; what a crashed one left is cleaned up before.
 
         Args:
             wanted: which PostgreSQL, see :func:`binaries.find`.
             cluster: with a cluster and the platform's workloads, which takes some seconds more.
+            payments: if there is a cluster, also with Stripe, the ingress, Prometheus, and customers who pay.
 
         Returns:
             False if it was up already.
@@ -48,7 +48,7 @@ class Lab(Parts):
             self._stop_everything()
             self.directory.empty()
             try:
-                self._start(chosen, cluster=cluster)
+                self._start(chosen, cluster=cluster, payments=cluster and payments)
             except BaseException:
                 self._tear_down()
                 raise
@@ -79,6 +79,8 @@ class Lab(Parts):
                 self._require_postgres(name)
             if fault.needs_cluster:
                 _ = self.cluster
+            if fault.needs_payments:
+                _ = self.stripe
             self._progress(f"injecting {name}: {fault.what}")
             self._state.faults.append({"name": name, "since": _now()})
             self._save()
@@ -136,28 +138,6 @@ class Lab(Parts):
         self._state.processes = [each for each in self._state.processes if each.name != POSTGRES]
         self._save()
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until *condition* holds.
-
-        Raises:
-            RunbookError: it does not, within a quarter of a minute.
-        """
-        import psycopg  # noqa: PLC0415 - the command's help must not wait for it
-
-        deadline = time.monotonic() + _EFFECT_S
-        cause = "it did not come about"
-        while time.monotonic() < deadline:
-            try:
-                if condition():
-                    return
-            except psycopg.Error as error:
-                cause = " ".join(str(error).split())
-            time.sleep(_POLL_S)
-        raise RunbookError(
-            f"Waiting until {what} in the lab {self.directory.path}: {cause} within {_EFFECT_S:g} s",
-            hint="see clients.log and postgres.log there",
-        )
-
     # How it works
 
     @contextmanager
@@ -168,7 +148,7 @@ class Lab(Parts):
             _ = self.server
             yield
 
-    def _start(self, chosen: binaries.Binaries, *, cluster: bool) -> None:
+    def _start(self, chosen: binaries.Binaries, *, cluster: bool, payments: bool) -> None:
         from incident_runbooks.lab import seed  # noqa: PLC0415 - with psycopg, see wait_until()
 
         began = time.monotonic()
@@ -176,12 +156,17 @@ class Lab(Parts):
         self._state = State(server=postgres.lay_out(chosen, self.directory.path))
         self._save()  # before there is anything to forget
         self._start_communications()  # they get ready while PostgreSQL does
-        postgres.initialise(self.server, mark=self._mark())
         if cluster:
-            self._start_cluster()  # it gets ready while PostgreSQL does
+            self._start_cluster()
+        if payments:
+            self._start_payments()
+        postgres.initialise(self.server, mark=self._mark())
         self._start_postgres()
         seed.seed(self.server)
         self.start_communications()
+        if payments:
+            self._await_payments()  # before anybody pays
+            self._connect_stripe()
         if cluster:
             self._deploy()
         self._progress(f"the lab is up after {time.monotonic() - began:.1f} s in {self.directory.path}")
@@ -230,12 +215,15 @@ class Lab(Parts):
                 undone.append("the communications were not running")
             self.start_communications()
         self._stop_clients()
+        if self._state.stripe:
+            undone += self._restore_stripe()
         platform = self.platform() if self._state.cluster else None
-        if platform:
-            platform.restore()  # before anybody waits for slots: leaking pods hold them
+        changed = platform.restore() if platform else []  # before anybody waits for slots: leaking pods hold them
         self.wait_until(self._well, "the ops role gets in and no leaked session is left")
         if platform:
             platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
+        if self._state.stripe:
+            self._restore_payments(certainly=bool(undone or changed))
         self._state.faults = []
         self._save()
         if self._state.communications:

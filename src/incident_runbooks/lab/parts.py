@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incident_runbooks.errors import UsageError
+from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.lab import inventory, processes
 from incident_runbooks.lab.communications import part as communications
 from incident_runbooks.lab.communications.part import CommunicationsPart
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from incident_runbooks.lab.platform import Platform
 
 MARK = "RUNBOOK_LAB_ID"
+_EFFECT_S = 30.0  # a limit; most faults show within 2 s, Prometheus sees new pods only after 5
+_POLL_S = 0.05
 
 
 class Parts:
@@ -89,7 +92,30 @@ class Parts:
         """
         from incident_runbooks.lab.platform import Platform  # noqa: PLC0415 - the command's help must not wait for it
 
-        return Platform(self.cluster, self.server, self._progress)
+        stripe = self._state.stripe
+        return Platform(self.cluster, self.server, self._progress, stripe_url=stripe.url if stripe else None)
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until *condition* holds.
+
+        Raises:
+            RunbookError: it does not, within half a minute.
+        """
+        import psycopg  # noqa: PLC0415 - the command's help must not wait for it
+
+        deadline = time.monotonic() + _EFFECT_S
+        cause = "it did not come about"
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    return
+            except psycopg.Error as error:
+                cause = " ".join(str(error).split())
+            time.sleep(_POLL_S)
+        raise RunbookError(
+            f"Waiting until {what} in the lab {self.directory.path}: {cause} within {_EFFECT_S:g} s",
+            hint="see clients.log and postgres.log there",
+        )
 
     def stop_communications(self) -> None:
         """Stop the communications; what they were sent stays."""
@@ -130,5 +156,4 @@ class Parts:
     def _save(self) -> None:
         self.directory.write(FILE, self._state.to_plain())
         if self._state.server:
-            said = inventory.of(self._state.server, self._state.cluster, self._state.communications)
-            self.directory.write(inventory.FILE, said)
+            self.directory.write(inventory.FILE, inventory.of(self._state.server, self._state))

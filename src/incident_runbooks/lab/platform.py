@@ -7,6 +7,7 @@ import base64
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab import binaries
@@ -19,6 +20,7 @@ from incident_runbooks.lab.workloads.site import Site
 
 _READY_S = 60.0
 _POLL_S = 0.05
+_PAYMENTS_PER_SECOND = 1.0  # of each pod
 _PROGRAMS = ("redis-server", "pgbouncer")
 _WORKLOADS = ("Deployment", "StatefulSet")
 _LASTING = frozenset({"leak", "memory"})  # a process gets over them only slowly
@@ -35,13 +37,23 @@ class Platform:
         part: the cluster.
         server: the database.
         progress: told what is going on.
+        stripe_url: of the lab's Stripe; without one nobody pays.
     """
 
-    def __init__(self, part: ClusterPart, server: Server, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, part: ClusterPart, server: Server, progress: Callable[[str], None], *, stripe_url: str | None = None
+    ) -> None:
         self.api = ClusterApi(part.kubeconfig)
         self._progress = progress
         redis = binaries.locate("redis-server")
-        self.site = Site(server, part.credentials, part.directory, redis=redis)
+        self.site = Site(
+            server,
+            part.credentials,
+            part.directory,
+            redis=redis,
+            stripe_api_url=stripe_url,
+            payments_per_second=_PAYMENTS_PER_SECOND if stripe_url else 0,
+        )
 
     @property
     def manifests(self) -> list[Json]:
@@ -97,9 +109,15 @@ class Platform:
         """Return the pods of a workload."""
         return self.api.items(f"{_PODS}?labelSelector=app%3D{workload}")
 
-    def log(self, pod: str) -> str:
-        """Return a pod's log, as far as there is one."""
-        return str(self.api.request("GET", f"{_PODS}/{pod}/log").body.get("message", ""))
+    def log(self, pod: str, *, since: str | None = None) -> str:
+        """Return a pod's log, as far as there is one.
+
+        Args:
+            pod: its name.
+            since: RFC 3339; older lines are left out.
+        """
+        wanted = f"?sinceTime={quote(since)}" if since else ""
+        return str(self.api.request("GET", f"{_PODS}/{pod}/log{wanted}").body.get("message", ""))
 
     def restore(self) -> list[str]:
         """Bring the objects back to what they were at first; returns what was different.

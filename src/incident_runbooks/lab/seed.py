@@ -38,6 +38,12 @@ def seed(server: Server) -> None:
         tables = resources.files("incident_runbooks.lab").joinpath("seed.sql").read_bytes()
         connection.execute(tables)
         connection.execute("RESET ROLE")
+        # what payment-failure and webhook-failures compare with Stripe
+        connection.execute(
+            sql.SQL("GRANT SELECT ON audit_logs, payments, processed_events TO {}").format(
+                sql.Identifier(server.ops.user)
+            )
+        )
         connection.execute("ANALYZE users, campaigns, payments, audit_logs")
 
 

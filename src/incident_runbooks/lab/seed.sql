@@ -24,7 +24,8 @@ CREATE TABLE payments (
     amount_cents bigint NOT NULL CHECK (amount_cents > 0),
     currency char(3) NOT NULL DEFAULT 'GBP',
     status text NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')),
-    stripe_payment_intent_id text NOT NULL UNIQUE,
+    stripe_payment_intent_id text UNIQUE, -- NULL: Stripe has made none that we know of
+    stripe_payment_method_id text NOT NULL DEFAULT 'pm_card_visa', -- the customer's card
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -86,12 +87,15 @@ SELECT
     now() - make_interval(days => n)
 FROM generate_series(1, 40) AS n;
 
-INSERT INTO payments (campaign_id, amount_cents, status, stripe_payment_intent_id, created_at)
+-- Those that are pending wait for their customer, those that failed have a card that its bank will not take
+INSERT INTO payments (campaign_id, amount_cents, status, stripe_payment_intent_id, stripe_payment_method_id, created_at)
 SELECT
     1 + n % 40,
     2500 * (1 + n % 20),
     (ARRAY['succeeded', 'succeeded', 'succeeded', 'pending', 'failed'])[1 + n % 5],
     format('pi_lab_%s', lpad(n::text, 8, '0')),
+    (ARRAY['pm_card_visa', 'pm_card_visa', 'pm_card_visa', 'pm_card_authenticationRequired',
+        'pm_card_chargeDeclinedFraudulent'])[1 + n % 5],
     now() - make_interval(mins => 10 * n)
 FROM generate_series(1, 200) AS n;
 

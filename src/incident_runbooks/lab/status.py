@@ -9,7 +9,7 @@ from incident_runbooks.lab import binaries
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, POSTGRES, State
+from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, INGRESS, POSTGRES, PROMETHEUS, STRIPE, State
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 UP = "up"
@@ -58,6 +58,7 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
         "postgres": server,
         "cluster": _cluster(lab, state),
         "communications": _communications(state),
+        "payments": _payments(state),
         "programs": binaries.describe(),
         "processes": [
             {"name": each.name, "pid": each.pid, "alive": each.find() is not None} for each in state.processes
@@ -79,6 +80,24 @@ def _communications(state: State) -> dict[str, Any]:
     stopped = "communications-down" in state.fault_names()
     facts = {"state": "running" if alive else ("stopped" if stopped else "dead"), "pid": record.pid if record else None}
     return facts | {"url": part.url, **part.addresses(), "request_log": str(part.requests)}
+
+
+def _payments(state: State) -> dict[str, Any]:
+    """Where Stripe, the public address and Prometheus are. Without any key."""
+    stripe, ingress, prometheus = state.stripe, state.ingress, state.prometheus
+    if stripe is None or ingress is None:
+        return {"state": "absent"}
+    names = [STRIPE, INGRESS, *([PROMETHEUS] if prometheus else [])]
+    alive = [name for name in names if (record := state.record(name)) and record.find()]
+    return {
+        "state": "running" if alive == names else "dead",
+        "stripe_url": stripe.url,
+        "stripe_status_url": stripe.status_url,
+        "stripe_request_log": str(stripe.requests),
+        "webhook_url": ingress.webhook_url,
+        "webhook_ca_cert": str(ingress.ca_cert),
+        "prometheus_url": prometheus.url if prometheus else None,
+    }
 
 
 def _cluster(lab: Lab, state: State) -> dict[str, Any]:

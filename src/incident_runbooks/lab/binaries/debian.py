@@ -110,8 +110,13 @@ def _with_missing_libraries(packages: Iterable[str]) -> dict[str, str]:
         fields = dict(_FIELD.findall(_record(name)))
         versions[name] = fields["Version"]
         needed = _first_choices(fields.get("Depends", ""), fields.get("Pre-Depends", ""))
-        waiting += [each for each in needed if each.startswith("lib") and not _installed(each)]
+        waiting += [each for each in needed if _is_library(each) and not _installed(each)]
     return versions
+
+
+def _is_library(package: str) -> bool:
+    """Whether a program may need it; a web interface's JavaScript (300 MB for Prometheus) no lab looks at."""
+    return package.startswith("lib") and not package.startswith("libjs-")
 
 
 def _first_choices(*relations: str) -> list[str]:

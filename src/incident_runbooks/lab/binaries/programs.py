@@ -58,6 +58,7 @@ class _Known:
 
 
 _REDIS_SAYS = re.compile(r"(?:v=|redis-cli |valkey-cli )(\d+\.\d+\S*)")
+_PROMETHEUS_SAYS = re.compile(r"(?:prometheus|promtool), version (\d+\.\d+\S*)")
 PROGRAMS: Mapping[str, _Known] = {
     "redis-server": _Known("redis-server", ("redis-server", "valkey-server"), _REDIS_SAYS, beside=("redis-tools",)),
     "redis-cli": _Known("redis-server", ("redis-cli", "valkey-cli"), _REDIS_SAYS, beside=("redis-tools",)),
@@ -65,6 +66,8 @@ PROGRAMS: Mapping[str, _Known] = {
     "kubectl": _Known(
         "kubernetes-client", ("kubectl",), re.compile(r"\bv(\d+\.\d+\.\d+[^\s\"]*)"), ask=("version", "--client")
     ),
+    "prometheus": _Known("prometheus", ("prometheus",), _PROMETHEUS_SAYS),
+    "promtool": _Known("prometheus", ("promtool",), _PROMETHEUS_SAYS),
 }
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -11,18 +12,18 @@ from pathlib import Path
 from aiohttp import web
 
 from incident_runbooks.lab.communications import control
-from incident_runbooks.lab.communications.call import Answer, Call
 from incident_runbooks.lab.communications.control import ANSWER_LOST, TIMEOUT, Control
 from incident_runbooks.lab.communications.keys import Keys
 from incident_runbooks.lab.communications.pagerduty import PagerDuty
 from incident_runbooks.lab.communications.pagerduty_events import Events
-from incident_runbooks.lab.communications.request_log import RequestLog
 from incident_runbooks.lab.communications.slack import Slack
 from incident_runbooks.lab.communications.slack_webhook import Webhooks
 from incident_runbooks.lab.communications.statuspage import Statuspage
 from incident_runbooks.lab.communications.world import WorldFile
+from incident_runbooks.lab.services.call import Answer, Call
+from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.request_log import LogRules, RequestLog
 
-READY = "/lab/ready"
 FORGET = "/lab/forget"  # what tests begin with: nothing was ever sent
 STATE = "state.json"
 REQUESTS = "requests.jsonl"
@@ -34,6 +35,10 @@ _PREFIXES = {
     "/pagerduty/api": "pagerduty",
     "/statuspage/v1": "statuspage",
 }
+_LOGGED = LogRules(
+    hidden=("token", "routing_key", "api_key"),
+    secret_path=re.compile(r"^(/slack/services/[^/]+/[^/]+/)(.+)$"),
+)
 _POLL_S = 0.05
 
 
@@ -51,7 +56,7 @@ class Server:
         keys = Keys.read(directory)
         self._control = Control(directory)
         self._file = WorldFile(directory / STATE)
-        self._log = RequestLog(directory / REQUESTS, keys.secrets())
+        self._log = RequestLog(directory / REQUESTS, keys.secrets(), _LOGGED)
         self._world = self._file.load()
         self._keys = keys
         self._make_services()

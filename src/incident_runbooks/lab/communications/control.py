@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-from incident_runbooks.lab.communications.call import Answer, Call
+from incident_runbooks.lab.services.call import Answer, Call
+from incident_runbooks.lab.services.faults import FaultFile
 
-_FILE = "faults.json"
 _RETRY_S = "2"  # real services say half a minute; a rehearsal has less time
 
 VENDORS = ("slack", "pagerduty", "statuspage")
@@ -23,29 +19,8 @@ INVALID_AUTH = "invalid-auth"
 KINDS = (DOWN, TIMEOUT, ANSWER_LOST, RATE_LIMITED, INVALID_AUTH)
 
 
-class Control:
-    """The faults in effect.
-
-    Args:
-        directory: of the communications.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / _FILE
-
-    def read(self) -> list[str]:
-        """Return their names, such as ``slack-down``."""
-        try:
-            return [str(name) for name in json.loads(self._path.read_text(encoding="utf-8"))]
-        except FileNotFoundError:
-            return []
-
-    def write(self, names: list[str]) -> None:
-        """Replace them in one step."""
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".faults.")  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(names, file)
-        Path(temporary).replace(self._path)
+class Control(FaultFile):
+    """The faults in effect; their names are such as ``slack-down``."""
 
     def kind(self, service: str) -> str | None:
         """Return what is broken at a service, one of :data:`KINDS`; PagerDuty's two interfaces break together."""

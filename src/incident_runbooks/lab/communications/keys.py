@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -13,13 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from incident_runbooks.lab.communications import world
+from incident_runbooks.lab.services.secret_files import read_json, write_json
 
 FILE = "keys.json"
-
-
-def fingerprint(secret: str) -> str:
-    """Return what logs show of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -64,9 +57,7 @@ class Keys:
 
     def write(self, directory: Path) -> None:
         """Write them into *directory*."""
-        descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
+        write_json(directory / FILE, asdict(self))
 
     @classmethod
     def read(cls, directory: Path) -> Keys:
@@ -76,7 +67,7 @@ class Keys:
             OSError: the file cannot be read.
             TypeError: it holds something else.
         """
-        return cls(**json.loads((directory / FILE).read_text(encoding="utf-8")))
+        return cls(**read_json(directory / FILE))
 
     def to_plain(self) -> Mapping[str, str]:
         """Return them as lab.json holds them."""

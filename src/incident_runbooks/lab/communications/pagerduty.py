@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from incident_runbooks.lab.communications import pagerduty_incidents as incidents
-from incident_runbooks.lab.communications.call import Answer, Call, RefusedError, now_s
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.communications.rates import Bucket
 from incident_runbooks.lab.communications.world import POLICY, SERVICES, USER, World
+from incident_runbooks.lab.services.call import Answer, Call, RefusedError, now_s
+from incident_runbooks.lab.services.rates import Bucket
 
 _PER_MINUTE = 960
 _MOST_LISTED = 100

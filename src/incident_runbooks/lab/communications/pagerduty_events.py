@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from incident_runbooks.lab.communications import pagerduty_incidents as incidents
-from incident_runbooks.lab.communications.call import Answer, Call, now_s
 from incident_runbooks.lab.communications.keys import Keys
 from incident_runbooks.lab.communications.world import World
+from incident_runbooks.lab.services.call import Answer, Call, now_s
 
 _LARGEST = 512 * 1024  # bytes
 _KEY_LENGTH = 32

@@ -7,8 +7,8 @@ import secrets
 import string
 from typing import Any
 
-from incident_runbooks.lab.communications.call import now_s
 from incident_runbooks.lab.communications.world import POLICY, SERVICES, USER, World
+from incident_runbooks.lab.services.call import now_s
 
 _API = "https://api.pagerduty.com"
 _WEB = "https://brandconnect.pagerduty.com"

@@ -3,28 +3,20 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab.communications import world
 from incident_runbooks.lab.communications.control import Control
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
+from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.process import ServiceProcess, free_port
 
 NAME = "communications"
-_LOG = "communications.log"
-_READY = "/lab/ready"
-_START_S = 20.0
-_POLL_S = 0.01
-_OK = 200
+_MODULE = "incident_runbooks.lab.communications"
 
 Json = dict[str, Any]
 
@@ -47,6 +39,11 @@ class CommunicationsPart:
     def url(self) -> str:
         """Where they are reached, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def process(self) -> ServiceProcess:
+        """Their process."""
+        return ServiceProcess(NAME, "communications", _MODULE, self.directory, self.port)
 
     @property
     def requests(self) -> Path:
@@ -104,9 +101,7 @@ def lay_out(directory: Path) -> CommunicationsPart:
     own.mkdir(mode=0o700)
     keys = Keys.generate()
     keys.write(own)
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return CommunicationsPart(directory=own, port=int(probe.getsockname()[1]), keys=keys)
+    return CommunicationsPart(directory=own, port=free_port(), keys=keys)
 
 
 def start(part: CommunicationsPart, *, mark: Mapping[str, str]) -> ProcessRecord:
@@ -116,10 +111,7 @@ def start(part: CommunicationsPart, *, mark: Mapping[str, str]) -> ProcessRecord
         part: where.
         mark: what it carries in its environment, to be found by.
     """
-    command = [sys.executable, "-P", "-m", "incident_runbooks.lab.communications"]
-    command += ["--directory", str(part.directory), "--port", str(part.port)]
-    environ = {**base_environ(), **mark}
-    return spawn(NAME, command, run_as=RunAs.SELF, environ=environ, log=part.directory.with_name(_LOG))
+    return part.process.start(mark=mark)
 
 
 def wait_until_they_answer(part: CommunicationsPart, record: ProcessRecord | None) -> None:
@@ -128,28 +120,9 @@ def wait_until_they_answer(part: CommunicationsPart, record: ProcessRecord | Non
     Raises:
         RunbookError: it ended, or does not within a third of a minute.
     """
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if answers(part):
-            return
-        collect()
-        if record is None or record.find() is None:
-            break
-        time.sleep(_POLL_S)
-    log = part.directory.with_name(_LOG)
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if log.exists() else []
-    raise RunbookError(
-        f"Starting the lab's communications on {HOST}:{part.port}: {' | '.join(said) or 'no answer'}", hint=str(log)
-    )
+    part.process.wait(record)
 
 
 def answers(part: CommunicationsPart) -> bool:
     """Return whether the process serves."""
-    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
-    try:
-        connection.request("GET", _READY)
-        return connection.getresponse().status == _OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return part.process.answers()

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from incident_runbooks.lab.communications import slack_blocks
-from incident_runbooks.lab.communications.call import Answer, Call, RefusedError
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.communications.rates import Bucket
 from incident_runbooks.lab.communications.slack_request import arguments, failed, require_token, structured, warn
 from incident_runbooks.lab.communications.world import BOT, CHANNELS, TEAM, Channel, World
+from incident_runbooks.lab.services.call import Answer, Call, RefusedError
+from incident_runbooks.lab.services.rates import Bucket
 
 _LONGEST_TEXT = 40_000  # characters; what is longer is cut
 _LONGEST_UPDATE = 4_000  # refused

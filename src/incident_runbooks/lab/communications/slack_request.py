@@ -7,12 +7,11 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl
 
-from incident_runbooks.lab.communications.call import Answer, Call, RefusedError
+from incident_runbooks.lab.services.call import FORM, Answer, Call, RefusedError
 
 Json = dict[str, Any]
 
 JSON = "application/json"
-FORM = "application/x-www-form-urlencoded"
 
 
 def failed(error: str, *messages: str) -> RefusedError:

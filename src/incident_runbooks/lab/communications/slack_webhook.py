@@ -7,11 +7,10 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl
 
-from incident_runbooks.lab.communications.call import Answer, Call, RefusedError
 from incident_runbooks.lab.communications.keys import Keys
 from incident_runbooks.lab.communications.slack import Slack
-from incident_runbooks.lab.communications.slack_request import FORM
 from incident_runbooks.lab.communications.world import CHANNELS, TEAM, Channel
+from incident_runbooks.lab.services.call import FORM, Answer, Call, RefusedError
 
 _PARTS = 3
 

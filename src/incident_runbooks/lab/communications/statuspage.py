@@ -12,9 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from incident_runbooks.lab.communications import statuspage_incidents as incidents
-from incident_runbooks.lab.communications.call import Answer, Call, RefusedError
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.communications.rates import Bucket
 from incident_runbooks.lab.communications.statuspage_fields import (
     component_fields,
     failed,
@@ -22,6 +20,8 @@ from incident_runbooks.lab.communications.statuspage_fields import (
     require_components,
 )
 from incident_runbooks.lab.communications.world import COMPONENTS, PAGE, World
+from incident_runbooks.lab.services.call import Answer, Call, RefusedError
+from incident_runbooks.lab.services.rates import Bucket
 
 # One request a second is allowed, measured over a minute; a rehearsal repeats in a minute what takes a day
 _PER_MINUTE = 600

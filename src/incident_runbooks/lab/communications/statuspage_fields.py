@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from incident_runbooks.lab.communications.call import Answer, RefusedError
 from incident_runbooks.lab.communications.world import COMPONENTS
+from incident_runbooks.lab.services.call import Answer, RefusedError
 
 _LONGEST_NAME = 255  # characters
 _LONGEST_BODY = 25_000

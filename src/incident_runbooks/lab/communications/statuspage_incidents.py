@@ -7,8 +7,8 @@ import secrets
 import string
 from typing import Any
 
-from incident_runbooks.lab.communications.call import now
 from incident_runbooks.lab.communications.world import COMPONENTS, PAGE, World
+from incident_runbooks.lab.services.call import now
 
 _LETTERS = string.ascii_lowercase + string.digits
 _IMPACTS = {

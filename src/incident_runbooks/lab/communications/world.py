@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from incident_runbooks.lab.services.secret_files import read_json, write_json
 
 Json = dict[str, Any]
 
@@ -109,17 +108,13 @@ class WorldFile:
 
     def load(self) -> World:
         """Return what was written, or the beginning."""
-        if not self._path.exists():
-            return World()
-        return World(**json.loads(self._path.read_text(encoding="utf-8")))
+        plain = read_json(self._path, missing_ok=True)
+        return World() if plain is None else World(**plain)
 
     def save(self, world: World) -> None:
         """Write it in one step, if it has changed."""
         plain = world.to_plain()
         if plain == self._written:
             return
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".state.")  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(plain, file)
-        Path(temporary).replace(self._path)
+        write_json(self._path, plain)
         self._written = copy.deepcopy(plain)

@@ -6,8 +6,10 @@ from __future__ import annotations
 from incident_runbooks.lab.faults import (
     communications,
     idle_in_transaction,
+    payments,
     pool_exhaustion,
     postgres_down,
+    webhooks,
     workloads,
 )
 from incident_runbooks.lab.faults.fault import Fault
@@ -21,6 +23,8 @@ FAULTS: dict[str, Fault] = {
         idle_in_transaction.FAULT,
         postgres_down.FAULT,
         *workloads.FAULTS,
+        *payments.FAULTS,
+        *webhooks.FAULTS,
         *communications.FAULTS,
     )
 }

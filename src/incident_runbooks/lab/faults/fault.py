@@ -23,6 +23,9 @@ class Fault:
         cause: the cause that a diagnosis is expected to name; ``None`` where no runbook looks for it yet.
         inject: does it and returns when it is seen to be in effect; whatever it starts, ``heal`` stops.
         needs_cluster: only a lab with a cluster can be broken like this.
+        needs_payments: only a lab with payments can.
+        runbook: the incident type whose diagnosis is expected to find it; ``None`` where none is there yet.
+        recommends: the remediations that this diagnosis is expected to recommend, and no others.
         part: what is broken; faults of different parts can be in effect together.
         undo: heals this one alone, after it has left the lab's list; ``None`` where only all are healed at once.
     """
@@ -32,5 +35,8 @@ class Fault:
     cause: str | None
     inject: Callable[[Lab], None]
     needs_cluster: bool = False
+    needs_payments: bool = False
+    runbook: str | None = None
+    recommends: tuple[str, ...] = ()
     part: str = PLATFORM
     undo: Callable[[Lab], None] | None = None

@@ -36,11 +36,12 @@ Json = dict[str, Any]
 def _inject(name: str, lab: Lab) -> None:
     platform = lab.platform()
     for step in SCENARIOS[name].steps:
-        _carry_out(step, lab, platform)
+        carry_out(step, lab, platform)
     lab.wait_until(lambda: _IN_EFFECT[name](lab, platform), f"the fault {name} is in effect")
 
 
-def _carry_out(step: Step, lab: Lab, platform: Platform) -> None:
+def carry_out(step: Step, lab: Lab, platform: Platform) -> None:
+    """Do one step of a scenario."""
     from incident_runbooks.lab.workloads import faults  # noqa: PLC0415 - needs psutil, which help does not
 
     if isinstance(step, Environment):

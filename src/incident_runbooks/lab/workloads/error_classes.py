@@ -57,6 +57,12 @@ ERROR_CLASSES: Mapping[str, ErrorClass] = MappingProxyType(
             "StripeSignatureVerificationError",
             "No signatures found matching the expected signature for payload.",
         ),
+        "webhook_handler": ErrorClass(
+            "ExceptionsHandler",
+            "TypeError: Cannot read properties of undefined (reading 'payment_id')",
+            "TypeError",
+            "Cannot read properties of undefined (reading 'payment_id')",
+        ),
         "db_refused": ErrorClass(
             "TypeOrmModule",
             "Error: connect ECONNREFUSED 127.0.0.1:5432",

@@ -79,6 +79,22 @@ FAULTS: Mapping[str, Kind] = MappingProxyType(
             "logs errors of class error, per_second of them; the metric worker also ingests nothing meanwhile",
             {"error": "stripe_api", "per_second": 5.0},
         ),
+        "payment-burst": Kind(
+            (BACKEND,), "makes per_second payments instead of PAYMENTS_PER_SECOND", {"per_second": 20.0}
+        ),
+        "payment-declines": Kind((BACKEND,), "share of its customers have a card that is declined", {"share": 0.6}),
+        "stripe-egress": Kind(
+            (BACKEND,),
+            "does not reach Stripe, with Node.js' code (ENOTFOUND, ETIMEDOUT, ECONNREFUSED); its npm as well, if it"
+            " survives restarts",
+            {"code": "ENOTFOUND"},
+        ),
+        "webhook-error": Kind((BACKEND,), "answers 500 to Stripe's events: its handler throws"),
+        "webhook-hang": Kind((BACKEND,), "does not answer Stripe's events"),
+        "clock-skew": Kind(
+            (BACKEND,), "checks Stripe's signatures with a clock that is seconds ahead", {"seconds": 900}
+        ),
+        "webhook-unchecked": Kind((BACKEND,), "takes Stripe's events without looking at their signature"),
     }
 )
 

@@ -86,6 +86,7 @@ def _backend(site: Site) -> list[Json]:
                 "TYPEORM_POOL_MAX": str(site.pool_max),
                 CALLS_VARIABLE: str(site.npm_calls),
             }
+            | _payments(site)
         ),
         _from_secret("DATABASE_PASSWORD", "backend-database"),
         _from_secret("JWT_SECRET", "jwt-secret"),
@@ -109,6 +110,13 @@ def _backend(site: Site) -> list[Json]:
             spec={"scaleTargetRef": target, **scaling, "metrics": [{"type": "Resource", "resource": cpu}]},
         ),
     ]
+
+
+def _payments(site: Site) -> dict[str, str]:
+    """Return what the backend needs to take payments."""
+    if site.stripe_api_url is None:
+        return {}
+    return {"STRIPE_API_URL": site.stripe_api_url, "PAYMENTS_PER_SECOND": f"{site.payments_per_second:g}"}
 
 
 def _metric_worker(site: Site) -> list[Json]:

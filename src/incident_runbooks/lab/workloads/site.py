@@ -54,6 +54,8 @@ class Site:
         redis: the program, ``None`` where this machine has none.
         pool_size: TYPEORM_POOL_SIZE of the backend.
         pool_max: TYPEORM_POOL_MAX of the backend.
+        stripe_api_url: where the lab's Stripe is, ``None`` where it has none: then nobody pays.
+        payments_per_second: how many customers of each backend pod pay.
     """
 
     server: Server
@@ -62,6 +64,8 @@ class Site:
     redis: Program | None = None
     pool_size: int = 2
     pool_max: int = 4
+    stripe_api_url: str | None = None
+    payments_per_second: float = 0
 
     @property
     def faults(self) -> Path:

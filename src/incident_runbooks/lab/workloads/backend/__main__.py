@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -17,8 +16,10 @@ from incident_runbooks.lab.workloads.backend import auth, webhooks
 from incident_runbooks.lab.workloads.backend.app import Backend, create
 from incident_runbooks.lab.workloads.backend.leak import leak
 from incident_runbooks.lab.workloads.backend.metrics import Metrics
+from incident_runbooks.lab.workloads.backend.payments import Payments
 from incident_runbooks.lab.workloads.backend.pool import Pool
 from incident_runbooks.lab.workloads.backend.settings import APPLICATION, Settings
+from incident_runbooks.lab.workloads.backend.stripe_client import StripeClient
 from incident_runbooks.lab.workloads.faults import Faults
 from incident_runbooks.lab.workloads.json_log import JsonLog
 from incident_runbooks.lab.workloads.misbehaviour import Misbehaviour
@@ -39,24 +40,36 @@ async def serve(environ: Mapping[str, str], journal: JsonLog) -> None:
     pool = Pool(settings, journal)
     misbehaviour = Misbehaviour(faults, journal, {"leak": partial(leak, pool)})
     await misbehaviour.before_start()
-    app = create(Backend(settings, pool, journal, faults, Metrics(pool.counts)))
+    backend = Backend(settings, pool, journal, faults, Metrics(pool.counts))
+    app = create(backend)
     auth.add_routes(app)
     webhooks.add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
     await runner.setup()
     await pool.open()
-    misbehaving = asyncio.create_task(misbehaviour.run())
+    beside = [asyncio.create_task(misbehaviour.run())]
+    if settings.stripe_api_url:
+        beside.append(asyncio.create_task(_pay(backend)))
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
         journal.info("NestApplication", f"listening on {settings.host}:{settings.port}")
         await stop.wait()
         journal.info("NestApplication", "SIGTERM received, closing")
     finally:
-        misbehaving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await misbehaving
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await runner.cleanup()
         await pool.close()
+
+
+async def _pay(backend: Backend) -> None:
+    """Make payments until cancelled."""
+    client = StripeClient(backend.settings, backend.faults, backend.metrics.stripe)
+    try:
+        await Payments(backend, client).run()
+    finally:
+        await client.close()
 
 
 def main() -> int:

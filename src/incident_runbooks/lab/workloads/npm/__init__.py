@@ -5,8 +5,8 @@ npm keeps every flag that stands before ``--`` for itself: ``npm run job --since
 argument and with ``npm_config_since`` in its environment, and ``--force`` is npm's own. The jobs then do what they do
 by default, which is everything. Every call is recorded as a JSON line in the file that ``LAB_NPM_CALLS`` names.
 
-Environment: ``LAB_NPM_CALLS`` (``npm-calls.jsonl`` in the current directory), ``DATABASE_*`` as the backend's,
-``POD_NAME``, ``POD_NAMESPACE``.
+Environment: ``LAB_NPM_CALLS`` (``npm-calls.jsonl`` in the current directory), ``DATABASE_*`` and ``STRIPE_*`` as the
+backend's, ``POD_NAME``, ``POD_NAMESPACE``.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _do(script: str, job: jobs.Job, own: Sequence[str], environ: Mapping[str, st
     try:
         options = jobs.parse(job, own)
         with psycopg.connect(**database.parameters(environ, f"npm {script}")) as connection:
-            result = jobs.run(script, connection, options)
+            result = jobs.run(script, connection, options, environ)
     except jobs.JobError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

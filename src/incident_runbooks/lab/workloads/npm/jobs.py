@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import psycopg
+
+from incident_runbooks.lab.workloads.npm import payments
 
 _DURATION = re.compile(r"(\d+)\s*(s|sec|m|min|h|hour|d|day)s?")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -31,11 +33,15 @@ class Job:
         source: the file that the script names, for npm's banner.
         options: what narrows it, and how each value is read.
         run: does it in a transaction, and returns the numbers of what it concerned.
+        settings: its other options.
+        at_stripe: does it where the platform has a Stripe, payment by payment, and returns what became of each.
     """
 
     source: str
     options: Mapping[str, Callable[[str], Any]]
     run: Callable[[Connection, Options], list[int]]
+    settings: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    at_stripe: Callable[[Connection, Options, Mapping[str, str]], list[dict[str, Any]]] | None = None
 
 
 def parse(job: Job, arguments: Sequence[str]) -> dict[str, Any]:
@@ -44,7 +50,8 @@ def parse(job: Job, arguments: Sequence[str]) -> dict[str, Any]:
     Raises:
         JobError: an argument is unknown, or its value cannot be read.
     """
-    found: dict[str, Any] = {**dict.fromkeys(job.options), "json": False, "dry-run": False, "force": False}
+    valued = {**job.options, **job.settings}
+    found: dict[str, Any] = {**dict.fromkeys(valued), "json": False, "dry-run": False, "force": False}
     waiting = list(arguments)
     while waiting:
         argument = waiting.pop(0)
@@ -52,36 +59,44 @@ def parse(job: Job, arguments: Sequence[str]) -> dict[str, Any]:
         if not argument.startswith("--") or name not in found:
             kind = "unknown option" if argument.startswith("-") else "unexpected argument"
             raise JobError(f"{kind} '{argument}'")
-        if name not in job.options:
+        if name not in valued:
             found[name] = True
             continue
         if not given and not waiting:
             raise JobError(f"option '--{name} <value>' argument missing")
         try:
-            found[name] = job.options[name](value if given else waiting.pop(0))
+            found[name] = valued[name](value if given else waiting.pop(0))
         except ValueError as error:
             raise JobError(f"option '--{name}': {error}") from error
     return found
 
 
-def run(script: str, connection: Connection, options: Options) -> dict[str, Any]:
+def run(
+    script: str, connection: Connection, options: Options, environ: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """Do a job, or with ``dry-run`` only say what it would concern.
 
     Args:
         script: a key of :data:`JOBS`.
         connection: to the platform's database, in autocommit mode.
         options: as :func:`parse` returned them.
+        environ: of the backend; ``STRIPE_API_URL`` says where its Stripe is.
 
     Returns:
         ``job``; ``scope``, the options that narrow it; ``everything``, whether none did; ``dry_run``; ``affected``,
-        how many rows; and ``ids``, their numbers in order.
+        how many rows; ``ids``, their numbers in order; and ``payments``, what became of each at Stripe, where the job
+        asked Stripe.
 
     Raises:
         psycopg.Error: the database refused it.
     """
-    job = JOBS[script]
-    with connection.transaction(force_rollback=bool(options["dry-run"])):
-        ids = job.run(connection, options)
+    job, payments = JOBS[script], None
+    if job.at_stripe is not None and environ.get("STRIPE_API_URL"):
+        payments = job.at_stripe(connection, options, environ)
+        ids = [int(payment["id"]) for payment in payments]
+    else:
+        with connection.transaction(force_rollback=bool(options["dry-run"])):
+            ids = job.run(connection, options)
     scope = {name: _plain(options[name]) for name in job.options}
     return {
         "job": script,
@@ -90,7 +105,7 @@ def run(script: str, connection: Connection, options: Options) -> dict[str, Any]
         "dry_run": bool(options["dry-run"]),
         "affected": len(ids),
         "ids": sorted(ids),
-    }
+    } | ({"payments": payments} if payments is not None else {})
 
 
 def read_since(text: str) -> datetime:
@@ -132,9 +147,8 @@ def _limit(text: str) -> int:
 def _retry_failed_payments(connection: Connection, options: Options) -> list[int]:
     return _changed(
         connection,
-        "UPDATE payments SET status = 'pending' WHERE id IN (SELECT id FROM payments WHERE status = 'failed'"
-        " AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)"
-        " AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) ORDER BY id LIMIT %(max)s FOR UPDATE) RETURNING id",
+        "UPDATE payments SET status = 'pending' WHERE id IN"  # noqa: S608 - a constant
+        f" (SELECT id {payments.FAILED} FOR UPDATE) RETURNING id",
         options,
     )
 
@@ -199,6 +213,8 @@ JOBS: Mapping[str, Job] = MappingProxyType(
             "retry-failed-payments.js",
             {"since": read_since, "ids": read_ids, "max": _limit},
             _retry_failed_payments,
+            {"idempotency-prefix": payments.read_prefix, "attempt": payments.read_attempt, "rps": payments.read_rate},
+            payments.retry,
         ),
         "jobs:sync-metrics": Job("sync-metrics.js", {"campaigns": _ids_or("active", "all")}, _sync_metrics),
         "jobs:revoke-tokens": Job("revoke-tokens.js", {"since": read_since, "actor-ids": read_ids}, _revoke_tokens),

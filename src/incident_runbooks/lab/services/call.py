@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+FORM = "application/x-www-form-urlencoded"
+
 Json = dict[str, Any]
 
 
@@ -17,7 +19,7 @@ class Call:
     """One request.
 
     Attributes:
-        service: whom it is for, see :mod:`app`.
+        service: whom it is for, as its server names it.
         method: of HTTP.
         path: below the service's own prefix, such as ``/chat.postMessage``.
         query: names and values in their order; a name can come twice.

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prometheus as a part of the lab: its directory, its configuration, its process."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.binaries import Program
+from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
+from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.process import free_port
+
+NAME = "prometheus"
+JOB = "backend"
+_CONFIGURATION = "prometheus.yml"
+_READY = "/-/ready"
+_START_S = 20.0
+_POLL_S = 0.02
+_OK = 200
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PrometheusPart:
+    """The Prometheus of a lab, whether it runs or not.
+
+    Attributes:
+        directory: its own.
+        port: where it listens.
+        program: what is started.
+        version: of the program.
+    """
+
+    directory: Path
+    port: int
+    program: Path
+    version: str
+
+    @property
+    def url(self) -> str:
+        """Where clients ask it, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the process says."""
+        return self.directory.with_name(f"{NAME}.log")
+
+    def to_plain(self) -> Json:
+        """Return it as lab.json holds it."""
+        return {
+            "directory": str(self.directory),
+            "port": self.port,
+            "program": str(self.program),
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> PrometheusPart:
+        """Return what :meth:`to_plain` wrote."""
+        return cls(Path(plain["directory"]), int(plain["port"]), Path(plain["program"]), str(plain["version"]))
+
+
+def lay_out(directory: Path, program: Program, *, targets_url: str) -> PrometheusPart:
+    """Make its directory in the lab's *directory*, write its configuration, and choose its port.
+
+    Args:
+        directory: the lab's.
+        program: what is started.
+        targets_url: who says where the backend's pods are; need not answer yet.
+    """
+    own = directory / NAME
+    own.mkdir(mode=0o700)
+    configuration = {
+        # a rehearsal has no time for the usual half minute
+        "global": {"scrape_interval": "1s", "scrape_timeout": "900ms", "evaluation_interval": "1s"},
+        "scrape_configs": [
+            {"job_name": JOB, "http_sd_configs": [{"url": targets_url, "refresh_interval": "500ms"}]},
+        ],
+    }
+    # every JSON document is YAML
+    (own / _CONFIGURATION).write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
+    return PrometheusPart(own, free_port(), program.path, program.version)
+
+
+def start(part: PrometheusPart, *, mark: Mapping[str, str]) -> ProcessRecord:
+    """Start it; :func:`wait_until_it_answers` comes next.
+
+    Args:
+        part: where.
+        mark: what it carries in its environment, to be found by.
+    """
+    command: list[str | Path] = [
+        part.program,
+        f"--config.file={part.directory / _CONFIGURATION}",
+        f"--storage.tsdb.path={part.directory / 'data'}",
+        "--storage.tsdb.retention.time=2h",
+        f"--web.listen-address={HOST}:{part.port}",
+        "--web.enable-admin-api",  # heal drops what a fault left
+        "--scrape.discovery-reload-interval=1s",
+        "--log.level=warn",
+    ]
+    environ = {**base_environ(), "GOMAXPROCS": "1", **mark}
+    return spawn(NAME, command, run_as=RunAs.SELF, environ=environ, log=part.log)
+
+
+def wait_until_it_answers(part: PrometheusPart, record: ProcessRecord | None) -> None:
+    """Wait until it takes queries.
+
+    Raises:
+        RunbookError: it ended, or does not within a third of a minute.
+    """
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if answers(part):
+            return
+        collect()
+        if record is None or record.find() is None:
+            break
+        time.sleep(_POLL_S)
+    said = part.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if part.log.exists() else []
+    raise RunbookError(
+        f"Starting the lab's Prometheus on {HOST}:{part.port}: {' | '.join(said) or 'no answer'}", hint=str(part.log)
+    )
+
+
+def answers(part: PrometheusPart) -> bool:
+    """Return whether it takes queries."""
+    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
+    try:
+        connection.request("GET", _READY)
+        return connection.getresponse().status == _OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
