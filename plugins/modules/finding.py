@@ -11,13 +11,13 @@ version_added: 0.1.0
 description:
   - Judges the facts of a check by first-match rules, so that thresholds and wording stand in the runbook.
   - The finding goes into the incident's journal and, as a fact, to the plan.
+  - Several can be judged in one task, each with variables of its own. A task costs some hundredths of a second.
 author:
   - incident-runbooks contributors (@brandconnect)
 options:
   check:
-    description: Name of the check.
+    description: Name of the check. Either this or O(findings) is needed.
     type: str
-    required: true
   component:
     description: The component that was examined; the name of the inventory host unless given.
     type: str
@@ -46,6 +46,13 @@ options:
     description: The evidence, kept with the finding.
     type: dict
     default: {}
+  findings:
+    description:
+      - Several findings. Each has the options of this module, and optionally C(vars), variables for it alone, and
+        C(when), without which it is left out.
+      - Evidence that cannot be evaluated makes its own finding V(unknown), and no other one.
+    type: list
+    elements: dict
 extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.recording
@@ -66,8 +73,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+records:
+  description: What goes into the journal, with O(findings).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 record:
-  description: What goes into the journal.
+  description: What goes into the journal, with O(check).
   returned: success
   type: dict
   sample:

@@ -68,6 +68,32 @@ KUBERNETES = Connection(
     },
     addresses=frozenset({"kubeconfig", "context", "host", "namespace"}),
 )
+STRIPE = Connection(
+    component="stripe",
+    options={
+        "stripe_url": "stripe_api_url",
+        "stripe_api_key": "stripe_api_key",
+        "stripe_api_version": "stripe_api_version",
+        "stripe_livemode": "stripe_livemode",
+        "stripe_timeout": "stripe_request_timeout",
+        "status_urls": "stripe_status_urls",
+        "status_hosts": "stripe_status_hosts",
+        "status_timeout": "stripe_status_timeout",
+    },
+    addresses=frozenset({"stripe_url", "status_urls"}),
+)
+PROMETHEUS = Connection(
+    component="prometheus",
+    options={
+        "prometheus_url": "prometheus_url",
+        "prometheus_username": "prometheus_username",
+        "prometheus_password": "prometheus_password",
+        "prometheus_token": "prometheus_token",
+        "prometheus_ca_cert": "prometheus_ca_cert",
+        "prometheus_timeout": "prometheus_request_timeout",
+    },
+    addresses=frozenset({"prometheus_url"}),
+)
 
 
 def settings(

@@ -26,14 +26,14 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections
 class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Base of the action plugins; a subclass names its module's :class:`ModuleSpec`.
 
-    One whose module logs in somewhere names the :class:`Connection` that the inventory may describe.
+    One whose module logs in somewhere names the :class:`Connection` that the inventory may describe, or several.
     """
 
     _supports_check_mode = True
     _supports_async = True
 
     spec: ModuleSpec
-    system: Connection | None = None
+    system: Connection | tuple[Connection, ...] = ()
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run in process where that equals running the module; otherwise run the ordinary module."""
@@ -53,9 +53,10 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
     def _arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The task's arguments, and where the module logs in, what the inventory says of that."""
         given = dict(self._task.args)
-        if self.system is None:
-            return given
-        return {**settings(self.system, given, task_vars, self.spec.argument_spec), **given}
+        found: dict[str, Any] = {}
+        for system in (self.system,) if isinstance(self.system, Connection) else self.system:
+            found |= settings(system, given, task_vars, self.spec.argument_spec)
+        return {**found, **given}
 
     def _must_leave_the_process(self) -> bool:
         return bool(self._connection.transport != "local" or self._connection.become or self._task.async_val)

@@ -16,6 +16,8 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NUMBERED = re.compile(r"v?\d+")
+# A webhook of Slack is a secret. Our incident type of that name is none, nor is where Stripe delivers to
+_NO_WEBHOOK = re.compile(r"(?i)^_*webhook_failures_|(?<![a-z])stripe_webhook_(?=(url|ca_cert)$)")
 _SECRET_WORDS = frozenset(
     {
         *("pass", "pwd", "dsn", "conninfo", "cookie", "cookies", "authorization", "bearer", "jwt", "webhook", "pin"),
@@ -25,7 +27,7 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "pass", "pwd", "dsn")
 _NO_SECRET_ENDINGS = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
-_WHOLE_NAMES_WITHOUT = frozenset({"pwd", "oldpwd"})  # the shell's directories
+_WHOLE_NAMES_WITHOUT = frozenset({"pwd", "oldpwd", "restore-webhook-secret"})  # the shell's directories; a remediation
 _KEY_KINDS = frozenset(
     {
         *("api", "access", "private", "secret", "signing", "signature", "encryption", "master", "account", "storage"),
@@ -86,7 +88,7 @@ def names_secret(key: str) -> bool:
     """Return whether a key's name says that its value is a secret."""
     if key.lower() in _WHOLE_NAMES_WITHOUT:
         return False
-    words = [word.lower() for word in _WORDS.findall(key)]
+    words = [word.lower() for word in _WORDS.findall(_NO_WEBHOOK.sub("", key))]
     while words and _NUMBERED.fullmatch(words[-1]):
         words.pop()  # password2, api_key_v2
     if not words or words[-1] in _ABOUT:

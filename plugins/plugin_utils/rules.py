@@ -54,7 +54,7 @@ class RuleSet:
         self._check(rules)
         for number, rule in enumerate(rules, start=1):
             try:
-                if all(_holds(templar, condition) for condition in _conditions(rule)):
+                if all_hold(templar, rule["when"]):
                     said = {key: templar.template(value) for key, value in rule.items() if key != "when"}
                     return self._said(said)
             except AnsibleError as error:
@@ -90,9 +90,13 @@ class RuleSet:
                 )
 
 
-def _conditions(rule: Mapping[str, Any]) -> list[Any]:
-    when = rule["when"]
-    return list(when) if isinstance(when, list) else [when]
+def all_hold(templar: Templar, when: Any) -> bool:
+    """Return whether a condition holds, or every one of a list.
+
+    Raises:
+        AnsibleError: one cannot be evaluated.
+    """
+    return all(_holds(templar, condition) for condition in (when if isinstance(when, list) else [when]))
 
 
 def _holds(templar: Templar, condition: Any) -> bool:

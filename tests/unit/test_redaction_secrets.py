@@ -24,12 +24,15 @@ password PGPASSWORD postgres_password postgres_reserved_password DB_PASSWORD_PRO
 api_key APIKey clientSecret client_secret AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN access_key private_key credential
 credentials dsn SENTRY_DSN conninfo database_url DATABASE_URL connection_string webhook_url slack_webhook authorization
 Authorization Proxy-Authorization cookie session_cookie vault_token GITHUB_TOKEN ansible_become_pass ansible_ssh_pass
-SSHPASS db_pwd routing_key STRIPE_SECRET_KEY_LIVE api_key_v2 redis_url
+SSHPASS db_pwd routing_key STRIPE_SECRET_KEY_LIVE api_key_v2 redis_url stripe_webhook_secret webhook_failures_secret
+__webhook_failures_token my_webhook_failures_hook slack_webhook_url
 """)
 NO_SECRET = words("""
 token_count secret_name password_file ansible_ssh_private_key_file PGPASSFILE host_key_checking bypass PWD OLDPWD
 AWS_ACCESS_KEY_ID SSH_AUTH_SOCK ANSIBLE_VAULT_PASSWORD_FILE tokenizer passport secretary key public_key author
 password_min_length token_ttl secret_ref PasswordAuthentication postgres_user postgres_host base_url
+webhook_failures_max_age_s __webhook_failures_probe stripe_webhook_url BRANDCONNECT_STRIPE_WEBHOOK_URL
+stripe_webhook_ca_cert restore-webhook-secret
 """)
 
 

@@ -227,8 +227,11 @@ class Client:
         self._api.close()
 
 
-def open_transport(limit_s: float) -> Transport:
+def open_transport(limit_s: float, ca_cert: str | None = None) -> Transport:
     """Return a transport.
+
+    Args:
+        ca_cert: file of the authorities to trust, in place of those of the environment.
 
     Raises:
         IncidentsError: ``requests`` is missing.
@@ -240,4 +243,4 @@ def open_transport(limit_s: float) -> Transport:
     except ImportError as error:
         library = missing_required_lib("requests", url="https://pypi.org/project/requests/")
         raise IncidentsError(str(library)) from error
-    return Transport(limit_s)
+    return Transport(limit_s, ca_cert)

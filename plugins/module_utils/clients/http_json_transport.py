@@ -25,6 +25,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.htt
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
 LARGEST_ANSWER = 4 * 2**20
+KEPT_CONNECTIONS = 64  # to one host: a client that sends many requests at the same time reuses them
 GRACE_S = 0.25
 LONGEST_CHAIN = 20
 _LOST = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
@@ -102,15 +103,23 @@ class Transport:
 
     Args:
         limit_s: seconds for one request, from resolving the name to the last byte of the answer.
+        ca_cert: file of the authorities to trust, in place of those of the environment.
+
+    Attributes:
+        limit_s: the same limit; it may be lowered for the next request.
+        largest: bytes of an answer; a larger one counts as none.
     """
 
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
+    largest = LARGEST_ANSWER
+
+    def __init__(self, limit_s: float, ca_cert: str | None = None) -> None:
+        self.limit_s = limit_s
+        self._ca_cert = ca_cert
         self._session = requests.Session()
         self._session.auth = _as_it_is  # or requests would put a login of ~/.netrc in the place of ours
         self._session.headers["Accept-Encoding"] = "identity"  # a small answer cannot unpack to a large one
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, _Adapter(pool_maxsize=KEPT_CONNECTIONS))
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,14 +141,14 @@ class Transport:
             except BaseException as error:  # noqa: BLE001 - read below, in the caller's thread
                 problem.append(error)
 
-        _run(work, self._limit_s + GRACE_S)
+        _run(work, self.limit_s + GRACE_S)
         sent = attempt.give_up()
         if outcome:
             return outcome[0]
         if not problem:
-            return Failure("timeout", f"no answer within {self._limit_s:g} s", may_have_happened=sent)
+            return Failure("timeout", f"no answer within {self.limit_s:g} s", may_have_happened=sent)
         if isinstance(problem[0], (OSError, ValueError, exceptions.HTTPError)):
-            return broken(problem[0], self._limit_s, sent=sent)
+            return broken(problem[0], self.limit_s, sent=sent)
         raise problem[0]
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer | Failure:
@@ -149,14 +158,15 @@ class Transport:
             url,
             data=body,
             headers=dict(headers),
-            timeout=(self._limit_s, self._limit_s),
+            timeout=(self.limit_s, self.limit_s),
             allow_redirects=False,
             stream=True,
+            verify=self._ca_cert,  # here, as REQUESTS_CA_BUNDLE wins over the session's
             proxies={"no_proxy": host} if is_loopback(host) else None,
         ) as response:
-            content = response.raw.read(LARGEST_ANSWER + 1, decode_content=False)
-            if len(content) > LARGEST_ANSWER:
-                text = f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB"
+            content = response.raw.read(self.largest + 1, decode_content=False)
+            if len(content) > self.largest:
+                text = f"the answer is larger than {self.largest // 2**20} MiB"
                 return Failure("no_answer", text, status=response.status_code, may_have_happened=True)
             # requests shows header values as Latin-1
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)

@@ -28,6 +28,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.pos
     libpq_parameters,
     reserved_parameters,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_types import (
+    keep_what_python_cannot,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 if postgres_connect.HAS_PSYCOPG:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 # Beyond the server's own limit a frozen server or a dead network is assumed.
 GRACE_S = 1.0
 TEXT_TYPES = ("text", "varchar", "name", "bpchar")
+CURSOR = "incident_runbook"
 
 # search_path first: a database's owner could otherwise put own functions before the server's, and a reserved
 # superuser would run them. TimeZone and DateStyle: psycopg reads instants in ISO style only.
@@ -101,6 +105,39 @@ class Session:
             self.executed.append(text)
         return self._execute(statement, values)
 
+    def select(
+        self, query: str, values: Mapping[str, Any] | None, most: int, path: str
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run one query of somebody else's and return its columns and at most *most* of its rows.
+
+        As a cursor in a read-only transaction, which is rolled back: a cursor takes nothing but one SELECT, VALUES
+        or TABLE, as the extended protocol takes one statement only, and rows that nobody wants stay in the server.
+
+        Args:
+            query: with ``%(name)s`` for values; a percent sign is doubled where there are values.
+            values: by name; ``None`` without any.
+            most: rows.
+            path: schema in which tables are looked for, after the server's own.
+
+        Raises:
+            PostgresError: as :meth:`ask`.
+        """
+        self._execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            # a transaction that has asked something cannot be made writable any more
+            self._execute(
+                "SELECT set_config('search_path', format('pg_catalog, %%I', %(path)s::text), true)", {"path": path}
+            )
+            with self._guarded(), psycopg.ServerCursor(self._connection, CURSOR, scrollable=False) as cursor:
+                keep_what_python_cannot(cursor.adapters)
+                cursor.execute(query.encode(), values)
+                columns = [column.name for column in cursor.description or []]
+                return columns, cursor.fetchmany(most)
+        finally:
+            if not self.lost:
+                with suppress(PostgresError):  # the connection is closed next, which ends it as well
+                    self._execute("ROLLBACK")
+
     @property
     def lost(self) -> bool:
         """Whether the connection is unusable."""
@@ -119,13 +156,21 @@ class Session:
         self.close()
 
     def _execute(self, statement: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._guarded(), self._connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Keep the limit, and turn what psycopg raises into the error of all clients."""
         watchdog = _Watchdog(self._connection.fileno(), self._limit_s + GRACE_S) if not self.lost else None
         try:
-            with watchdog or _nothing(), self._connection.cursor(row_factory=dict_row) as cursor:
-                cursor.execute(statement.encode(), values)
-                return cursor.fetchall() if cursor.description else []
+            with watchdog or _nothing():
+                yield
         except psycopg.Error as error:
             failure = self._failure(error, gave_up=bool(watchdog and watchdog.fired))
+        else:
+            return
         raise PostgresError(f"Asking PostgreSQL on {self.server}", failure)
 
     def _failure(self, error: psycopg.Error, *, gave_up: bool) -> Failure:

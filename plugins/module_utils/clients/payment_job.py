@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""Run the platform's own job that confirms payments again, in a Ready pod of its workload, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_exec import run_command
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_pods
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import exec_job
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.exec_status import UNKNOWN
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_retry_outcome import (
+    Job,
+    read_job,
+)
+
+
+class PaymentJob:
+    """The job in one pod.
+
+    Args:
+        cluster: where.
+        params: the options of the module stripe_payment_retry.
+
+    Attributes:
+        pod: the one it runs in; ``None`` until :meth:`choose`.
+        container: in that pod.
+    """
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any]) -> None:
+        self._cluster = cluster
+        self._params = params
+        self.pod: str | None = None
+        self.container: str | None = params["container"] or None
+
+    def choose(self) -> exec_job.Objection | None:
+        """Choose pod and container; a stable word and a sentence when there is none to run in.
+
+        Raises:
+            KubernetesError: the cluster cannot be asked.
+        """
+        kind, name = self._params["kind"], self._params["name"]
+        script = self._params["npm_script"]
+        objection = exec_job.objection(None, script, [], [script], None)
+        if objection:
+            return objection
+        pods = read_pods(self._cluster, kind, self._cluster.get(self._cluster.workload_path(kind, name)))
+        if "pods" in pods.failures:
+            text = f"Choosing a pod of {kind} {name} in namespace {self._cluster.namespace} on {self._cluster.server}"
+            raise KubernetesError(text, pods.failures["pods"])
+        pod = exec_job.choose_pod(pods.mine)
+        if pod is None:
+            return "no_ready_pod", f"none of the {len(pods.mine)} pods of {kind} {name} is Ready"
+        chosen = exec_job.choose_container(pod, self.container)
+        if not isinstance(chosen, str):
+            return chosen
+        self.pod, self.container = str(pod["metadata"]["name"]), chosen
+        return None
+
+    def command(self, ids: Sequence[str]) -> list[str]:
+        """Return program and arguments for some payments."""
+        arguments = [
+            f"--ids={','.join(ids)}",
+            f"--idempotency-prefix=inc-{self._params['incident']}",
+            f"--attempt={self._params['attempt']}",
+            f"--rps={self._params['rps']:g}",
+            "--json",
+        ]
+        return exec_job.build_command(None, self._params["npm_script"], arguments)
+
+    def run(self, ids: Sequence[str]) -> Job:
+        """Run the job for some payments and return what it said.
+
+        Raises:
+            KubernetesError: it was not started.
+        """
+        limit_s = self._params["job_timeout_s"] + len(ids) / self._params["rps"]
+        try:
+            done = run_command(self._cluster, str(self.pod), str(self.container), self.command(ids), timeout_s=limit_s)
+        except KubernetesError as error:
+            if may_have_happened(error.failure.cause, error.failure.status):
+                return Job(known=False, text=f"whether the job was started is not known: {error.failure.text}")
+            raise
+        document, no_json = exec_job.read_json(bytes(done.stdout.data))
+        known = done.exit.status != UNKNOWN
+        said = mask(bytes(done.stderr.data).decode("utf-8", "replace")).strip().splitlines()[-1:]
+        ended = f"the job ended with exit code {done.exit.exit_code}" if known else f"of the job: {done.exit.message}"
+        why = said[0] if said and done.exit.exit_code else no_json
+        return read_job(document, known=known, text=plain_line(f"{ended}: {why}" if why else ended, 300))

@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why payments fail: one case for each row of the decision table, and the same where a part is not known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause import (
+    CAUSES,
+    payment_cause,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause_facts import Limits
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.modules.payment_cause import SPEC, run
+
+NOW = dt.datetime(2026, 11, 24, 15, 0, tzinfo=dt.UTC)
+LIMITS = Limits(
+    failure_ratio=0.05, min_events=20, min_lines=3, throttled_ratio=0.01, account_rps=25, slow_s=2, recent_s=300
+)
+PODS = ("a", "b")
+RIGHT, WRONG = "0123456789ab", "ba9876543210"
+
+Json = dict[str, Any]
+
+
+def status(said: str = "ok", *, relevant: bool = False, **changes: Any) -> Json:
+    return {"status": said, "affected_relevant": relevant, "fresh": True, "message": None} | changes
+
+
+INCIDENT = status("down", relevant=True)
+ELSEWHERE = status("degraded")
+PAGE_UNKNOWN = status("unknown", cause="unreachable", message="no URL answered", fresh=False)
+
+
+def api(cause: str | None = None, latency_s: float | None = 0.2, **changes: Any) -> Json:
+    return {
+        "reachable": cause in (None, "forbidden"),
+        "cause": cause,
+        "message": cause,
+        "latency_s": latency_s,
+    } | changes
+
+
+def workload(pods: tuple[str, ...] = PODS, **changes: Any) -> Json:
+    entries = [{"name": name, "deleting": False} for name in pods]
+    return {"reachable": True, "pods_total": len(pods), "pods": entries, "message": None} | changes
+
+
+def logs(age_s: float | None = 5, **classes: dict[str, int]) -> Json:
+    last = (NOW - dt.timedelta(seconds=age_s)).isoformat() if age_s is not None else None
+    found = {name: {"count": sum(pods.values()), "pods": pods, "last_at": last} for name, pods in classes.items()}
+    return {"reachable": True, "pods_total": 2, "pods_read": 2, "pods_unread": [], "truncated": [], "classes": found}
+
+
+ALL, ONE = {"a": 40, "b": 40}, {"b": 40}
+CUT_OFF = {"truncated": [{"pod": "a"}]}
+
+
+def stored_key(fingerprint: str = RIGHT, older: tuple[str, ...] = (), **changes: Any) -> Json:
+    return {
+        "reachable": True,
+        "exists": True,
+        "message": None,
+        "unknown": [],
+        "changed_at": "2026-11-24T14:00:00Z",
+        "keys": {"STRIPE_SECRET_KEY": {"exists": True, "empty": False, "fingerprint": fingerprint}},
+        "pods_older": [{"name": name, "started_at": "2026-11-24T12:00:00Z"} for name in older],
+    } | changes
+
+
+def metrics(ratio: float | None = 0.0, events: float | None = 200, **others: Any) -> Json:
+    reasons = others.pop("reasons", {})
+    values = {"failure_ratio": ratio, "events": events, "calls_per_s": 4.0, "throttled_ratio": 0.0} | others
+    results = {
+        name: {"status": "no_data" if value is None else "value", "value": value} for name, value in values.items()
+    }
+    series = [{"labels": {"reason": reason}, "value": count} for reason, count in reasons.items()]
+    results["failed_by_reason"] = {"status": "value" if series else "no_data", "value": None, "series": series}
+    return {"reachable": True, "message": None, "answers": results}
+
+
+NO_METRICS: Json = {"reachable": False, "cause": "refused", "message": "connection refused", "answers": {}}
+CLUSTER_DOWN: Json = {"reachable": False, "cause": "timeout", "message": "the API server did not answer"}
+HEALTHY: Json = {
+    "status": status(),
+    "api": api(),
+    "workload": workload(),
+    "logs": logs(),
+    "stored_key": stored_key(),
+    "metrics": metrics(),
+}
+
+
+def judged(expected: str | None = RIGHT, **given: Any) -> Json:
+    facts = HEALTHY | {"stored_key_name": "STRIPE_SECRET_KEY", "expected_fingerprint": expected} | given
+    return payment_cause(facts, LIMITS, NOW)
+
+
+def failing(reason: str, ratio: float = 0.9) -> Json:
+    return metrics(ratio, reasons={reason: ratio * 200})
+
+
+THROTTLED = metrics(0.4, throttled_ratio=0.4, calls_per_s=60.0, reasons={"rate_limit": 80.0})
+
+# One block for each row of the decision table: the row itself, then the same with parts unknown or otherwise
+ROWS: dict[str, tuple[str, Json]] = {
+    # Stripe relevant incident unresolved (fresh), own API probe 5xx or slow, all pods
+    "outage": (
+        "stripe_outage",
+        {
+            "status": INCIDENT,
+            "api": api("server_error"),
+            "logs": logs(stripe_side=ALL),
+            "metrics": failing("api_error"),
+        },
+    ),
+    "outage: slow": (
+        "stripe_outage",
+        {"status": INCIDENT, "api": api(latency_s=9), "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    "outage: the page does not know yet": (
+        "stripe_outage",
+        {"api": api("server_error"), "logs": logs(stripe_side=ALL), "metrics": failing("api_error")},
+    ),
+    "outage: the page is unknown": (
+        "stripe_outage",
+        {"status": PAGE_UNKNOWN, "api": api("server_error"), "logs": logs(stripe_side=ALL)},
+    ),
+    "outage: it does not answer": (
+        "stripe_outage",
+        {"api": api("timeout"), "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    "outage: nothing else is known": (
+        "stripe_outage",
+        {"api": api("server_error"), "logs": CLUSTER_DOWN, "workload": CLUSTER_DOWN, "metrics": NO_METRICS},
+    ),
+    "outage: seen by all pods and not by us": (
+        "stripe_outage",
+        {"logs": logs(stripe_side=ALL), "metrics": failing("api_error")},
+    ),
+    "outage: our own key is not good": (
+        "stripe_outage",
+        {"status": INCIDENT, "api": api("forbidden"), "logs": logs(stripe_side=ALL), "metrics": failing("api_error")},
+    ),
+    "outage: only some pods get server errors": (
+        "bad_pod",
+        {"logs": logs(stripe_side=ONE), "metrics": failing("api_error", 0.4)},
+    ),
+    "outage: whether all pods get them is unknown": (
+        "unknown",
+        {"logs": logs(stripe_side=ONE) | CUT_OFF, "metrics": failing("api_error", 0.4)},
+    ),
+    "outage: which pods there are is unknown": (
+        "unknown",
+        {"workload": CLUSTER_DOWN, "logs": logs(stripe_side=ONE), "metrics": failing("api_error", 0.4)},
+    ),
+    "outage: an incident of Stripe without failures is none of ours": ("none", {"status": INCIDENT}),
+    "outage: an incident of an irrelevant component explains nothing": (
+        "key_rejected",
+        {"status": ELSEWHERE, "logs": logs(auth=ALL), "metrics": failing("authentication")},
+    ),
+    "outage: a page that does not say what it is about explains nothing": (
+        "egress_broken",
+        {
+            "status": status("down", affected_relevant=None),
+            "logs": logs(network=ALL),
+            "metrics": failing("connection"),
+        },
+    ),
+    "outage: a stale page explains nothing": (
+        "egress_broken",
+        {"status": INCIDENT | {"fresh": False}, "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    # 429 rate_limit, calls/s > limit
+    "rate limit": ("rate_limited", {"logs": logs(rate_limit=ALL), "metrics": THROTTLED}),
+    "rate limit: payments succeed when tried again": (
+        "rate_limited",
+        {"logs": logs(rate_limit=ALL), "metrics": metrics(0.0, throttled_ratio=0.02)},
+    ),
+    "rate limit: calls are unknown": ("rate_limited", {"logs": logs(rate_limit=ALL), "metrics": NO_METRICS}),
+    "rate limit: the logs are unknown": ("rate_limited", {"logs": CLUSTER_DOWN, "metrics": THROTTLED}),
+    "rate limit: hardly ever": ("none", {"logs": logs(rate_limit={"a": 1}), "metrics": metrics(0.0)}),
+    "rate limit: one line and no share known": (
+        "unknown",
+        {"logs": logs(rate_limit={"a": 1}), "metrics": NO_METRICS},
+    ),
+    # 429 lock_timeout
+    "lock timeout": (
+        "lock_timeout",
+        {"logs": logs(lock=ALL), "metrics": metrics(0.6, throttled_ratio=0.6, reasons={"lock_timeout": 120.0})},
+    ),
+    "lock timeout: with some of the other kind": (
+        "lock_timeout",
+        {"logs": logs(lock=ALL, rate_limit={"a": 2}), "metrics": metrics(0.6, throttled_ratio=0.6)},
+    ),
+    # 401/api_key_expired all pods
+    "key rejected": ("key_rejected", {"logs": logs(auth=ALL), "metrics": failing("authentication")}),
+    "key rejected: the Secret holds another": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "stored_key": stored_key(WRONG), "metrics": failing("authentication")},
+    ),
+    "key rejected: another, and pods are older": (
+        "key_rejected",
+        {"logs": logs(auth=ONE), "stored_key": stored_key(WRONG, ("b",)), "metrics": failing("authentication")},
+    ),
+    "key rejected: the Secret is gone": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "stored_key": {"reachable": False, "exists": False, "message": "not found"}},
+    ),
+    "key rejected: the Secret is unknown": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "stored_key": CLUSTER_DOWN, "metrics": NO_METRICS},
+    ),
+    "key rejected: the Secret may not be read": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "stored_key": {"reachable": True, "exists": None, "cause": "forbidden", "keys": {}}},
+    ),
+    "key rejected: only some pods were asked to pay": ("key_rejected", {"logs": logs(auth=ONE)}),
+    "key rejected: the pods are unknown": ("unknown", {"logs": logs(auth=ALL), "workload": CLUSTER_DOWN}),
+    "key rejected: only the counter says so": (
+        "unknown",
+        {"logs": CLUSTER_DOWN, "metrics": failing("authentication")},
+    ),
+    # 401 on some pods only
+    "key stale": (
+        "key_stale",
+        {"logs": logs(auth=ONE), "stored_key": stored_key(older=("b",)), "metrics": failing("authentication", 0.5)},
+    ),
+    "key stale: one pod of many is below the threshold": (
+        "key_stale",
+        {"logs": logs(auth=ONE), "stored_key": stored_key(older=("b",)), "metrics": failing("authentication", 0.02)},
+    ),
+    "key stale: nobody was restarted": (
+        "key_stale",
+        {"logs": logs(auth=ALL), "stored_key": stored_key(older=PODS), "metrics": failing("authentication")},
+    ),
+    "key stale: the Secret is unknown": ("key_stale", {"logs": logs(auth=ONE), "stored_key": CLUSTER_DOWN}),
+    "key stale: neither the Secret nor all logs are known": (
+        "unknown",
+        {"logs": logs(auth=ONE) | CUT_OFF, "stored_key": CLUSTER_DOWN},
+    ),
+    "key stale: the old pod is about to end": (
+        "none",
+        {
+            "logs": logs(auth=ONE),
+            "workload": workload() | {"pods": [{"name": "a"}, {"name": "b", "deleting": True}]},
+            "stored_key": stored_key(older=("b",)),
+        },
+    ),
+    # mode_mismatch 404
+    "mode mismatch": ("mode_mismatch", {"logs": logs(mode_mismatch=ALL), "metrics": failing("mode")}),
+    "mode mismatch: one pod": ("mode_mismatch", {"logs": logs(mode_mismatch=ONE), "metrics": NO_METRICS}),
+    # ETIMEDOUT/ENOTFOUND, status ok
+    "egress": ("egress_broken", {"logs": logs(network=ALL), "metrics": failing("connection")}),
+    "egress: the page is unknown, but Stripe answers us": (
+        "egress_broken",
+        {"status": PAGE_UNKNOWN, "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    "egress: Stripe refuses our own key, so it is up": (
+        "egress_broken",
+        {"api": api("forbidden"), "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    "egress: we do not reach it either, and the page is fine": (
+        "egress_broken",
+        {"api": api("unreachable"), "logs": logs(network=ALL), "metrics": failing("connection")},
+    ),
+    "egress: we do not reach anything": (
+        "unknown",
+        {
+            "status": PAGE_UNKNOWN,
+            "api": api("unreachable"),
+            "logs": logs(network=ALL),
+            "metrics": failing("connection"),
+        },
+    ),
+    "egress: a blip": ("none", {"logs": logs(network={"a": 4}), "metrics": metrics(0.02)}),
+    # only card_declined rises
+    "declines": ("declines", {"logs": logs(declines=ALL), "metrics": failing("card_declined", 0.4)}),
+    "declines: the usual share": ("none", {"logs": logs(declines=ALL), "metrics": failing("card_declined", 0.03)}),
+    "declines: with a blip of the network": (
+        "declines",
+        {
+            "logs": logs(declines=ALL, network={"a": 4}),
+            "metrics": metrics(0.4, reasons={"card_declined": 78.0, "connection": 2.0}),
+        },
+    ),
+    "declines: Prometheus is unknown, Stripe's list says so": (
+        "declines",
+        {
+            "api": api(recent={"total": 100, "failed": 40, "by_error": {"card_error/card_declined/fraudulent": 40}}),
+            "metrics": NO_METRICS,
+            "logs": logs(declines=ALL),
+        },
+    ),
+    "declines: no share is known": ("unknown", {"metrics": NO_METRICS, "logs": logs(declines=ALL)}),
+    # success ratio ok, volume 0
+    "no traffic": ("no_traffic", {"metrics": metrics(None, 0.0, events_before=90.0)}),
+    "no traffic: there was none before": ("none", {"metrics": metrics(None, 0.0, events_before=0.0)}),
+    "no traffic: unknown is not nought": ("unknown", {"metrics": metrics(None, None, events_before=90.0)}),
+    # beyond the table: the classes of PAY-D2 that have no row
+    "permission": ("permission_denied", {"logs": logs(permission=ALL), "metrics": NO_METRICS}),
+    "idempotency": ("idempotency_conflict", {"logs": logs(idempotency=ALL), "metrics": metrics(0.2)}),
+    # nothing is wrong, or it is not known
+    "healthy": ("none", {}),
+    "healthy: few payments": ("none", {"metrics": metrics(0.0, 3)}),
+    "healthy: errors of earlier": ("none", {"logs": logs(600, auth=ALL, stripe_side=ALL)}),
+    "healthy: a counter still knows of what is over": (
+        "unknown",
+        {"logs": logs(600, stripe_side=ALL), "metrics": failing("api_error")},
+    ),
+    "unknown: errors without a time may be of now": (
+        "key_rejected",
+        {"logs": logs(None, auth=ALL), "metrics": NO_METRICS},
+    ),
+    "unknown: the logs": ("unknown", {"logs": CLUSTER_DOWN}),
+    "unknown: some of the logs": ("unknown", {"logs": logs() | {"pods_read": 1}}),
+    "unknown: Stripe's API": ("unknown", {"api": api("not_configured")}),
+    "unknown: Stripe's API is not reached": ("unknown", {"api": api("unreachable")}),
+    "unknown: the metrics": ("unknown", {"metrics": NO_METRICS}),
+    "unknown: failures without a reason": ("unknown", {"metrics": metrics(0.5)}),
+    "unknown: nothing was asked": (
+        "unknown",
+        {name: {} for name in ("status", "api", "workload", "logs", "stored_key", "metrics")},
+    ),
+}
+
+
+@pytest.mark.parametrize(("cause", "given"), ROWS.values(), ids=ROWS)
+def test_the_first_row_that_fits_names_the_cause(cause: str, given: Json) -> None:
+    said = judged(**given)
+    assert said["cause"] == cause, said
+    assert said["cause"] in CAUSES
+    assert said["reason"]
+    if cause == "unknown":
+        assert said["gaps"] or "no log line" in said["reason"], said
+
+
+@pytest.mark.parametrize("cause", sorted(set(CAUSES)))
+def test_every_cause_has_a_row(cause: str) -> None:
+    assert cause in {expected for expected, _ in ROWS.values()}
+
+
+def test_what_is_not_known_is_named() -> None:
+    said = judged(status=PAGE_UNKNOWN, logs=logs() | {"pods_read": 1}, metrics=NO_METRICS, expected=None)
+    assert said["gaps"] == [
+        "Stripe's status page: no URL answered",
+        "logs: those of 1 of 2 pods were read",
+        "which key is right is not known",
+        "Prometheus: connection refused",
+    ]
+    assert "logs: those of 1 of 2 pods were read" in said["reason"]
+
+
+def test_a_secret_that_may_not_be_read_is_no_missing_key() -> None:
+    refused = {"reachable": True, "exists": None, "cause": "forbidden", "message": "HTTP 403", "keys": {}}
+    said = judged(stored_key=refused)
+    assert said["key"] is None
+    assert "the Secret: HTTP 403" in said["gaps"]
+
+
+def test_the_pods_that_it_shows_on_are_named() -> None:
+    said = judged(logs=logs(auth=ONE), stored_key=stored_key(older=("b",)))
+    assert (said["pods"], said["key"]) == (["b"], "as_expected")
+    assert judged()["pods"] == []
+
+
+def test_whose_burst_it_is_is_said() -> None:
+    ours = judged(logs=logs(rate_limit=ALL), metrics=THROTTLED)["reason"]
+    assert "up to 60.0 calls a second were made, more than the 25 that it takes" in ours
+    theirs = judged(logs=logs(rate_limit=ALL), metrics=metrics(0.4, throttled_ratio=0.4))["reason"]
+    assert "not more than the 25 that it takes" in theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("failure_ratio", 0.0), ("failure_ratio", 1.5), ("throttled_ratio", float("nan")), ("recent_s", -1.0)],
+)
+def test_a_threshold_that_makes_no_sense_is_refused(name: str, value: float) -> None:
+    defaults = {option: facts.get("default") for option, facts in SPEC.argument_spec.items()}
+    with pytest.raises(IncidentsError, match=f"Telling why payments fail: {name} "):
+        run(defaults | {name: value}, check_mode=False)
+
+
+def test_hostile_text_of_a_system_is_bounded() -> None:
+    said = judged(metrics=NO_METRICS | {"message": "x\n" * 5000})
+    assert max(map(len, said["gaps"])) < 250
+    assert "\n" not in "".join(said["gaps"])
