@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each remediation of payment-failure from the fault to payments that succeed, seen by another way than its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incident_runbooks import schemas
+from incident_runbooks.lab.lab import Lab
+from support.payment_failure import assert_holds_no_secret, recommended
+from support.payments import PaymentsRunbook, World
+from support.platform import wait_until
+from support.runbook import Run
+
+REMEDIATE = "payment-failure-remediate"
+DEPLOYMENT = "/apis/apps/v1/namespaces/brandconnect/deployments/backend"
+LIMIT = "STRIPE_RATE_LIMIT_PER_SECOND"
+
+
+class Rehearsal(PaymentsRunbook):
+    """The playbook payment_failure, and the playbook rollback."""
+
+    next_command: list[str] | None = None
+
+    def command(self, **extra: Any) -> list[str]:
+        made, self.next_command = self.next_command, None
+        return made or super().command(**extra)
+
+    def approved(self, remediation: str, *options: str, **extra: Any) -> Run:
+        """Do what a diagnosis recommends, with the digest of its plan."""
+        plan = self.run(**extra).result["plan"]
+        return self.remediate(*options, approve=remediation, runbook_plan_digest=plan["digest"], **extra)
+
+    def roll_back(self, run: Run) -> Run:
+        """Roll back the incident of a run."""
+        command = super().command(incident=run.directory.name)
+        command[1] = "playbooks/rollback.yml"
+        self.next_command = command
+        process = self.start()
+        output, _ = process.communicate(timeout=120)
+        result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
+        assert result["run"]["mode"] == "rollback", output
+        return Run(process.returncode, output, result, self.journal(run.directory), run.directory)
+
+
+@pytest.fixture
+def world(payments_lab: Lab) -> World:
+    return World(payments_lab)
+
+
+@pytest.fixture
+def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Rehearsal]:
+    """Under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
+    runbook = Rehearsal(payments_lab, tmp_path, "payment_failure")
+    roles = ("diagnose", "secrets", "retry", "remediate")
+    runbook.log_in(world.cluster, *(f"payment-failure-{role}" for role in roles))
+    yield runbook
+    assert world.cluster.refused(REMEDIATE) == []
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
+
+
+def pods(world: World) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+
+
+def revision(world: World) -> str:
+    deployment = world.cluster.get("deployments", "backend")
+    return str(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+
+
+def assert_resolved(run: Run, world: World, **expected: str) -> None:
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["verification"], run.result["errors"])
+    assert verdicts(run) == {"failure_ratio": "resolved", **expected}
+    (action,) = run.result["actions"]
+    assert (action["status"], action["changed"]) == ("done", True)
+    assert schemas.validate("result", run.result) == []
+    assert_holds_no_secret(run, world.secrets())
+
+
+def assert_saved_logs_first(run: Run, *, said: bytes) -> None:
+    """The logs of the pods that were replaced are kept, and whole."""
+    logs = [entry for entry in run.result["evidence"] if entry["name"].endswith("/backend.log")]
+    contents = [(run.directory / entry["path"]).read_bytes() for entry in logs]
+    assert [hashlib.sha256(content).hexdigest() for content in contents] == [entry["sha256"] for entry in logs]
+    assert any(said in content for content in contents)
+
+
+def test_a_stale_key_is_cured_by_one_restart(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("stripe-key-stale")
+    before, stored = pods(world), world.secret("STRIPE_SECRET_KEY")
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="restart-backend")
+    assert preview.result["actions"] == []
+    assert pods(world) == before
+
+    run = runbook.remediate(approve="restart-backend")
+    assert_resolved(run, world, workload="resolved")
+    assert_saved_logs_first(run, said=b"StripeAuthenticationError")
+    assert before.isdisjoint(pods(world))
+    assert world.secret("STRIPE_SECRET_KEY") == stored
+    assert (world.prometheus.value("sum(increase(stripe_payment_success_total[5s]))") or 0) > 2
+
+    now = pods(world)
+    again = runbook.remediate(approve="restart-backend")
+    assert (again.result["outcome"], again.result["actions"]) == ("healthy", [])
+    assert pods(world) == now
+
+
+def test_the_right_key_is_restored_and_shown_by_its_fingerprint_only(
+    runbook: Rehearsal, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("stripe-key-expired")
+    before, wrong = pods(world), world.secret("STRIPE_SECRET_KEY")
+    right = hashlib.sha256(payments_lab.stripe.keys.next_secret_key.encode()).hexdigest()[:12]
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="restore-stripe-key")
+    (planned,) = (each for each in preview.result["plan"]["remediations"] if each["status"] == "recommended")
+    secret = planned["targets"][0]
+    assert (secret["secret_name"], secret["from"], secret["to"]) == ("stripe-keys", wrong, right)
+    assert world.secret("STRIPE_SECRET_KEY") == wrong
+
+    with world.only_read():
+        alone = runbook.remediate(approve="restore-stripe-key")
+    assert alone.result["outcome"] == "refused"
+    assert "the digest of the plan" in alone.result["errors"][0]["message"]
+
+    webhook_secret = world.secret("STRIPE_WEBHOOK_SECRET")
+    run = runbook.remediate(approve="restore-stripe-key", runbook_plan_digest=preview.result["plan"]["digest"])
+    assert_resolved(run, world, workload="resolved")
+    assert_saved_logs_first(run, said=b"StripeAuthenticationError")
+    assert (world.secret("STRIPE_SECRET_KEY"), world.secret("STRIPE_WEBHOOK_SECRET")) == (right, webhook_secret)
+    assert before.isdisjoint(pods(world))
+    assert revision(world) == "2", "one rollout"
+
+    again = runbook.approved("restore-stripe-key")
+    assert (again.result["outcome"], again.result["actions"]) == ("healthy", [])
+
+
+def test_a_key_that_does_not_work_is_not_put_into_the_secret(
+    runbook: Rehearsal, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("stripe-key-expired")
+    runbook.hosts["stripe"] |= {"stripe_backend_secret_key": "sk_test_nobody0knows0this0key0000"}
+    wrong = world.secret("STRIPE_SECRET_KEY")
+    with world.only_read():
+        run = runbook.run()
+    assert recommended(run) == []
+    (entry,) = (each for each in run.result["plan"]["remediations"] if each["id"] == "restore-stripe-key")
+    assert "does not work" in entry["reason"]
+    assert world.secret("STRIPE_SECRET_KEY") == wrong
+    assert_holds_no_secret(run, ["sk_test_nobody0knows0this0key0000"])
+
+
+def test_the_limit_is_lowered_within_the_account_s_and_goes_back(
+    runbook: Rehearsal, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("stripe-rate-limited")
+    with world.only_read():
+        too_much = runbook.run(payment_failure_rate_limit=50)
+    assert recommended(too_much) == []
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="lower-rate-limit")
+    assert preview.result["actions"] == []
+    assert LIMIT not in world.cluster.environment()
+
+    run = runbook.remediate(approve="lower-rate-limit")
+    assert_resolved(run, world, workload="resolved", throttled_ratio="resolved")
+    assert world.cluster.environment()[LIMIT] == "2", "floor(12 x 0.6 / (2 + 1))"
+    assert revision(world) == "2", "one rollout"
+    throttled = world.prometheus.value('sum(increase(stripe_api_requests_total{status="429"}[5s]))')
+    assert throttled in (None, 0)
+
+    again = runbook.remediate(approve="lower-rate-limit")
+    assert again.result["actions"] == []
+    assert revision(world) == "2"
+
+    back = runbook.roll_back(run)
+    assert (back.rc, back.result["outcome"]) == (0, "resolved"), back.result
+    assert LIMIT not in world.cluster.environment()
+
+
+def test_failed_payments_are_confirmed_once_and_others_never(
+    runbook: Rehearsal, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("payments-left-failed")
+    left = {
+        intent["id"]: intent["amount"]
+        for intent in world.stripe.intents()
+        if intent["status"] == "requires_confirmation"
+    }
+    declined = [each["id"] for each in world.stripe.intents() if each["status"] == "requires_payment_method"]
+    assert declined, "there is something that must not be touched"
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="retry-failed-payments")
+    (planned,) = (each for each in preview.result["plan"]["remediations"] if each["status"] == "recommended")
+    assert {target["payment_intent"]: target["amount"] for target in planned["targets"]} == left
+    assert planned["preview"]["totals"] == {"gbp": sum(left.values())}
+    assert f"gbp {sum(left.values())}" in preview.finding("failed_payments")["summary"]
+
+    world.stripe.forget_requests()
+    run = runbook.remediate(approve="retry-failed-payments", runbook_plan_digest=preview.result["plan"]["digest"])
+    assert_resolved(run, world, retried_payments="resolved")
+    assert {world.stripe.intent(id_)["status"] for id_ in left} == {"succeeded"}
+    assert {world.stripe.intent(id_)["status"] for id_ in declined} == {"requires_payment_method"}
+    confirmed = [
+        each["path"].split("/")[3]
+        for each in world.stripe.requests("POST")
+        if each["path"].endswith("/confirm") and each["path"].split("/")[3] in {*left, *declined}
+    ]
+    assert sorted(confirmed) == sorted(left), "each once, and nothing that was declined"
+    rows = world.query("SELECT status FROM payments WHERE stripe_payment_intent_id = ANY(%s)", list(left))
+    assert {row["status"] for row in rows} == {"succeeded"}
+
+    world.stripe.forget_requests()
+    again = runbook.approved("retry-failed-payments")
+    assert (again.result["outcome"], again.result["actions"]) == ("healthy", [])
+    touched = {
+        each["path"].split("/")[3] for each in world.stripe.requests("POST") if each["path"].endswith("/confirm")
+    }
+    assert touched.isdisjoint(left)
+
+
+def test_no_payment_is_tried_again_while_stripe_is_down(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("payments-left-failed")
+    payments_lab.tell_stripe("outage")
+    wait_until(lambda: (world.prometheus.value("sum(increase(stripe_payment_failed_total[5s]))") or 0) > 4, "outage")
+    run = runbook.approved("retry-failed-payments")
+    assert run.result["outcome"] == "refused"
+    assert run.result["actions"] == []
+    assert run.finding("failed_payments")["status"] == "skipped"
+    left = [each for each in world.stripe.intents() if each["status"] == "requires_confirmation"]
+    assert len(left) >= 4
+
+
+def test_what_moves_more_than_is_allowed_stays(runbook: Rehearsal, payments_lab: Lab) -> None:
+    payments_lab.break_("payments-left-failed")
+    run = runbook.run(payment_failure_max_total_amount={"eur": 100_000_000})
+    assert recommended(run) == []
+    assert run.finding("failed_payments")["status"] == "ok"
+    reasons = {each["reason"] for each in run.finding("failed_payments")["data"]["candidates"]}
+    assert "currency_not_allowed" in reasons
+
+
+LINE = {
+    "level": "error",
+    "context": "PaymentsService",
+    "msg": "StripeInvalidRequestError: No such payment_intent; a similar object exists in live mode, but a test mode "
+    "key was used to make this request.",
+}
+SIDECAR = f"while :; do echo '{json.dumps(LINE)}'; sleep 1; done"
+
+
+def test_a_rollout_that_uses_the_wrong_mode_is_undone(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
+    """The Secret has the right key, so it is the version."""
+    template = world.cluster.get("deployments", "backend")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    talker = {"name": "talker", "image": container["image"], "command": ["/bin/sh", "-c", SIDECAR]}
+    world.cluster.api.patch(DEPLOYMENT, {"spec": {"template": {"spec": {"containers": [talker]}}}})
+    wait_until(lambda: not payments_lab.platform().not_ready(), "complete rollout")
+    payments_lab.wait_until_payments_flow()
+    with world.only_read():
+        diagnosis = runbook.run()
+    finding = diagnosis.finding("payment_cause")
+    assert (finding["cause"], finding["recommend"]) == ("mode_mismatch", ["undo-rollout"])
+
+    run = runbook.remediate(approve="undo-rollout")
+    assert_resolved(run, world, workload="resolved")
+    assert world.cluster.get("deployments", "backend")["spec"]["template"]["spec"]["containers"] == [container]
+    assert_saved_logs_first(run, said=b"payment")
+    assert runbook.run().result["outcome"] == "healthy"
+
+
+def test_too_few_payments_are_no_proof(runbook: Rehearsal, payments_lab: Lab) -> None:
+    payments_lab.break_("stripe-key-stale")
+    run = runbook.remediate(approve="restart-backend", payment_failure_min_events=2000, payment_failure_min_lines=1)
+    assert run.result["outcome"] == "unverified"
+    (verdict,) = (each for each in run.result["verification"] if each["check"] == "failure_ratio")
+    assert verdict["cause"] == "inconclusive_low_traffic"
+
+
+def test_who_is_told_what(runbook: Rehearsal, payments_lab: Lab) -> None:
+    """A diagnosis shows the drafts: the team that the cause concerns, and the status page only what is proven."""
+    payments_lab.break_("card-declines")
+    run = runbook.run()
+    drafts = {each["purpose"]: each for each in run.result["notifications"]}
+    assert {"page", "internal", "payments_team", "fraud_team"} <= set(drafts)
+    assert {"status_page", "security", "platform_team", "failed_payments"}.isdisjoint(drafts)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Webhook failures against the lab: every fault is told from the others, and what can be remediated is, end to end."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from incident_runbooks import schemas
+from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.faults.fault import Fault
+from incident_runbooks.lab.lab import Lab
+from support.payments import PaymentsRunbook, World
+from support.runbook import Run
+
+ROLES = tuple(f"webhook-failures-{name}" for name in ("secrets", "diagnose", "remediate"))
+DIAGNOSE, REMEDIATE = ROLES[1:]
+WEBHOOK_SECRET = "STRIPE_WEBHOOK_SECRET"
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def world(payments_lab: Lab) -> World:
+    return World(payments_lab)
+
+
+@pytest.fixture
+def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[PaymentsRunbook]:
+    """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
+    runbook = PaymentsRunbook(payments_lab, tmp_path, "webhook_failures")
+    runbook.log_in(world.cluster, *ROLES)
+    yield runbook
+    assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
+
+
+def recommended(run: Run) -> list[str]:
+    return [name for finding in run.result["findings"] for name in finding["recommend"]]
+
+
+def planned(run: Run, name: str) -> Json:
+    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
+    return entry
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
+
+
+def missed(world: World) -> list[str]:
+    """The events for whose payments nobody knows at the platform, as Stripe's own list and the table have it."""
+    return [each["id"] for each in world.stripe.events() if not world.is_processed(each["id"])]
+
+
+def test_a_healthy_platform_is_healthy_and_only_read(runbook: PaymentsRunbook, world: World) -> None:
+    processed = world.query("SELECT count(*) AS n FROM processed_events WHERE type LIKE 'brandconnect%%'")
+    with world.only_read():
+        run = runbook.run()
+    assert (run.rc, run.result["outcome"]) == (0, "healthy"), run.result["findings"]
+    assert {finding["status"] for finding in run.result["findings"]} == {"ok"}
+    assert run.finding("delivery")["data"]["probes"]["public"]["stale"]["verdict"] == "stale_rejected"
+    assert run.finding("webhook_cause")["data"]["cause"] == "none"
+    assert world.query("SELECT count(*) AS n FROM processed_events WHERE type LIKE 'brandconnect%%'") == processed
+    assert schemas.validate("result", run.result) == []
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS.values() if fault.runbook == "webhook-failures"], ids=lambda fault: fault.name
+)
+def test_every_fault_is_told_from_the_others(
+    runbook: PaymentsRunbook, world: World, payments_lab: Lab, fault: Fault
+) -> None:
+    payments_lab.break_(fault.name)
+    with world.only_read():
+        run = runbook.run()
+    cause = run.finding("webhook_cause")
+    assert (cause["cause"], cause["status"] in ("degraded", "down")) == (fault.cause, True), cause["summary"]
+    assert recommended(run) == list(fault.recommends)
+    assert [item["id"] for item in run.result["plan"]["remediations"] if item["status"] == "recommended"] == list(
+        fault.recommends
+    )
+    assert run.result["outcome"] == "findings", [f for f in run.result["findings"] if f["status"] == "unknown"]
+    assert cause["next_step"]
+
+
+@pytest.mark.parametrize("name", ["webhook-handler-500", "webhook-signature-unchecked"])
+def test_where_code_is_the_cause_the_finding_carries_a_patch(
+    runbook: PaymentsRunbook, payments_lab: Lab, name: str
+) -> None:
+    payments_lab.break_(name)
+    patch = runbook.run().finding("webhook_cause")["data"]["patch"]
+    for part in ("rawBody: true", "ON CONFLICT (id) DO NOTHING", "BadRequestException('invalid signature')"):
+        assert part in patch
+
+
+def test_an_endpoint_is_enabled_and_what_it_missed_is_sent_again(
+    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+) -> None:
+    """Enabling delivers nothing of the time before; resending does, each event once."""
+    payments_lab.break_("webhook-endpoint-disabled")
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="enable-endpoint")
+    assert preview.result["actions"] == []
+    (target,) = planned(preview, "enable-endpoint")["targets"]
+    assert (target["endpoint"], target["status"]) == (world.stripe.endpoint()["id"], "disabled")
+
+    enabled = runbook.remediate(approve="enable-endpoint")
+    (action,) = enabled.result["actions"]
+    assert (action["status"], action["changed"]) == ("done", True), action
+    assert world.stripe.endpoint()["status"] == "enabled"
+    assert verdicts(enabled) == {
+        "endpoint": "resolved",
+        "delivery": "resolved",
+        "events": "resolved",
+        "missing_events": "unresolved",
+    }
+    assert enabled.result["outcome"] == "unresolved"
+    assert "--scope all" in enabled.result["verification"][-1]["next_step"]
+
+    runbook.variables["webhook_failures_scope"] = "all"
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="resend-events")
+    targets = [target["event"] for target in planned(preview, "resend-events")["targets"]]
+    assert targets
+    assert not any(world.is_processed(event) for event in targets)
+    sent = runbook.remediate(approve="resend-events")
+    assert (sent.rc, sent.result["outcome"]) == (0, "resolved"), (sent.result["actions"], sent.result["verification"])
+    assert [event for event in targets if not world.is_processed(event)] == []
+    pending = "SELECT id FROM payments WHERE status = 'pending' AND stripe_payment_intent_id = ANY(%s)"
+    intents = [each["object"] for each in world.stripe.events() if each["id"] in targets]
+    assert world.query(pending, intents) == []
+
+    again = runbook.remediate(approve="resend-events")
+    assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+
+
+def test_missed_events_are_sent_again_once(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("webhook-events-missed")
+    diagnosis = runbook.run()
+    assert "4 payments" in diagnosis.finding("stuck_payments")["summary"]
+    assert {row["currency"] for row in diagnosis.finding("stuck_payments")["data"]["payments"]} == {"GBP"}
+    targets = [target["event"] for target in planned(diagnosis, "resend-events")["targets"]]
+    assert len(targets) == 4
+    run = runbook.remediate(approve="resend-events")
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
+    (action,) = run.result["actions"]
+    assert {result["result"] for result in action["results"]} == {"delivered"}
+    assert all(world.is_processed(event) for event in targets)
+    assert [world.stripe.deliveries(event)["attempts"][-1]["status"] for event in targets] == [200] * 4
+    asked = [each for each in world.by_runbooks() if each["method"] == "POST"]
+    assert sorted(each["path"] for each in asked) == sorted(f"/v1/events/{event}/retry" for event in targets)
+    again = runbook.remediate(approve="resend-events")
+    assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+    assert len([each for each in world.by_runbooks() if each["method"] == "POST"]) == 4
+
+
+def test_nothing_is_sent_to_a_handler_that_may_process_it_twice(
+    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("webhook-events-missed")
+    runbook.variables["webhook_failures_handler_idempotent"] = False
+    run = runbook.remediate(approve="resend-events")
+    assert run.result["outcome"] == "refused", run.result
+    assert [each for each in world.by_runbooks() if each["method"] == "POST"] == []
+
+
+def test_what_may_not_be_sent_is_compared_and_nothing_is_corrected(
+    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("webhook-events-missed")
+    runbook.variables["webhook_failures_resend_method"] = "reconcile_only"
+    with world.only_read():
+        run = runbook.run()
+    entry = planned(run, "resend-events")
+    differs = [item for item in entry["preview"]["reconciliation"] if item["agrees"] is False]
+    assert {(item["stripe_status"], item["row_status"]) for item in differs} == {("succeeded", "pending")}
+    assert {item["currency"] for item in differs} == {"gbp"}
+    assert (len(differs), entry["targets"]) == (4, [])
+    rows = world.query("SELECT status FROM payments WHERE id = ANY(%s)", [item["row_id"] for item in differs])
+    assert [row["status"] for row in rows] == ["pending"] * 4
+
+
+def test_pods_with_an_old_secret_are_restarted(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("webhook-secret-stale")
+    secret, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    with world.only_read():
+        runbook.remediate("--check", approve="restart-backend")
+    assert {pod["metadata"]["uid"] for pod in world.cluster.pods()} == before
+    run = runbook.remediate(approve="restart-backend")
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
+    assert set(verdicts(run)) == {"endpoint", "delivery", "workload", "events", "missing_events"}
+    assert before.isdisjoint(pod["metadata"]["uid"] for pod in world.cluster.pods())
+    assert world.secret(WEBHOOK_SECRET) == secret
+    log = next(entry for entry in run.result["evidence"] if entry["name"].endswith("/backend.log"))
+    assert b"No signatures found matching" in (run.directory / log["path"]).read_bytes()
+    again = runbook.remediate(approve="restart-backend")
+    assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+
+
+def test_the_right_secret_is_restored_and_no_secret_is_recorded(
+    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("webhook-secret-wrong")
+    wrong, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    without = runbook.remediate(approve="restore-webhook-secret")
+    assert without.result["outcome"] == "refused", "a destructive one needs the digest of its plan"
+    with world.only_read():
+        diagnosis = runbook.run()
+    plan = diagnosis.result["plan"]
+    wanted = next(target for target in planned(diagnosis, "restore-webhook-secret")["targets"] if "key" in target)
+    assert (wanted["key"], wanted["from"]) == (WEBHOOK_SECRET, wrong)
+    with world.only_read():
+        runbook.remediate("--check", approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
+    assert world.secret(WEBHOOK_SECRET) == wrong
+
+    run = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
+    (action,) = run.result["actions"]
+    assert (action["status"], action["changed"]) == ("done", True)
+    assert world.secret(WEBHOOK_SECRET) == wanted["to"] != wrong
+    assert before.isdisjoint(pod["metadata"]["uid"] for pod in world.cluster.pods())
+    again = runbook.run()
+    assert again.result["outcome"] == "healthy", again.result["findings"]
+    for each in (diagnosis, run, again):
+        assert_no_secret(world, each)
+
+
+def assert_no_secret(world: World, run: Run) -> None:
+    """Neither plain nor encoded, in anything that the run wrote, but for what it saved as evidence."""
+    files = [path for path in run.directory.rglob("*") if path.is_file()]
+    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    written += json.dumps(run.result)
+    for secret in world.secrets():
+        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
+            assert form not in written
+
+
+def test_the_role_for_diagnosing_suffices_and_the_secret_is_apart(runbook: PaymentsRunbook, world: World) -> None:
+    runbook.backend.update(world.cluster.login(DIAGNOSE))
+    run = runbook.run()
+    assert run.result["outcome"] == "healthy", run.result["findings"]
+    assert world.cluster.refused(DIAGNOSE) == []
+
+    path = "/apis/rbac.authorization.k8s.io/v1/namespaces/brandconnect/rolebindings/webhook-failures-secrets"
+    world.cluster.api.delete(path)
+    without = runbook.run()
+    secret = without.finding("webhook_secret")
+    assert (secret["status"], secret["cause"]) == ("unknown", "forbidden")
+    assert "deploy/rbac/webhook-failures-secrets.yml" in secret["next_step"]
+    assert without.result["outcome"] == "incomplete"
+    assert without.finding("webhook_cause")["status"] == "unknown"
+    unsigned = runbook.run(webhook_failures_signed_probe=False)
+    assert unsigned.result["outcome"] == "healthy", "a signed request is asked for only where it is wanted"
+
+
+def test_without_a_known_secret_nothing_is_restored(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("webhook-secret-wrong")
+    runbook.hosts["stripe"]["stripe_backend_webhook_secret"] = ""
+    run = runbook.run()
+    cause = run.finding("webhook_cause")
+    assert (cause["cause"], recommended(run)) == ("webhook_secret_wrong", []), cause["summary"]
+    assert "vault" in cause["next_step"]
+    assert (run.finding("webhook_secret")["status"], run.finding("webhook_secret")["cause"]) == ("ok", None)
+    assert "cannot be compared" in run.finding("webhook_secret")["summary"]
