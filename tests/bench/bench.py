@@ -4,8 +4,8 @@
 Machines differ and are noisy, so compare the figures with each other.
 
 Prints the median of five of: an empty play, what one more check costs in process and as an ordinary module, the whole
-diagnosis of pool exhaustion in the lab with Ansible alone, with the command and while the cluster's API hangs,
-``--help`` and ``list``.
+diagnosis of each incident type in the lab with Ansible alone, with the command, while the cluster's API hangs, and
+while Stripe hangs, ``--help`` and ``list``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ BIN = Path(sys.executable).parent
 RUNS = 5
 CHECKS = 10
 TIME_OUT_S = 3
+FIRST_SCRAPE_S = 15  # until Prometheus knows the rates of a lab that has just come up
 AIM_CHECK_S = 0.040
 AIM_DIAGNOSIS_S = 2.5
 AIM_HELP_S = 0.20
@@ -78,15 +79,28 @@ def row(label: str, seconds: float, aim: float | None = None, against: float | N
     print("   ".join(parts), flush=True)
 
 
-def hanging(directory: Path, floor: float) -> None:
-    """The same diagnosis while the cluster's API takes connections and never answers: one time-out, not several."""
+def diagnosis(incident: str, **extra: Any) -> list[str]:
+    """The command that diagnoses with Ansible alone; the inventory's host variables yield to extra variables only."""
+    command = [str(BIN / "ansible-playbook"), f"playbooks/{incident}.yml", "-i", "inventory/lab"]
+    return [*command, "-e", json.dumps(extra)] if extra else command
+
+
+def hanging(floor: float) -> None:
+    """The same diagnosis while a system takes connections and never answers: one time-out, not several."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        host = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        extra = {"kubernetes_host": host, "kubernetes_api_key": "t0ken", "kubernetes_request_timeout": TIME_OUT_S}
-        # the inventory's host variables win over a second inventory's, extra variables over all
-        playbook = [str(BIN / "ansible-playbook"), "playbooks/pool_exhaustion.yml", "-i", "inventory/lab"]
-        command = [*playbook, "-e", json.dumps(extra)]
-        row("diagnosis, API server silent", median_of(lambda: once(command, ENVIRONMENT)), TIME_OUT_S + 2.5, floor)
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        cluster = {"kubernetes_host": f"https://{address}", "kubernetes_api_key": "t0ken"}
+        cluster |= {"kubernetes_request_timeout": TIME_OUT_S}
+        command = diagnosis("pool_exhaustion", **cluster)
+        row("pool_exhaustion, API server silent", timed(command), TIME_OUT_S + AIM_DIAGNOSIS_S, floor)
+        stripe = {"stripe_api_url": f"http://{address}", "stripe_request_timeout": TIME_OUT_S}
+        for incident in ("payment_failure", "webhook_failures"):
+            command = diagnosis(incident, **stripe)
+            row(f"{incident}, Stripe silent", timed(command), TIME_OUT_S + AIM_DIAGNOSIS_S, floor)
+
+
+def timed(command: list[str]) -> float:
+    return median_of(lambda: once(command, ENVIRONMENT))
 
 
 def measure(directory: Path) -> None:
@@ -99,11 +113,11 @@ def measure(directory: Path) -> None:
     ping = per_check(directory, floor, "stock", {"ansible.builtin.ping": {}}, "local", CHECKS // 2)
     row("one check more, the stock module ping", ping, None, floor)
     print(f"{'in process, a check costs':<48}{here / shipped:>9.3f} of the same check as a module")
-    playbook = [str(BIN / "ansible-playbook"), "playbooks/pool_exhaustion.yml", "-i", "inventory/lab"]
-    row("diagnosis, ansible-playbook", median_of(lambda: once(playbook, ENVIRONMENT)), AIM_DIAGNOSIS_S, floor)
+    for incident in ("pool_exhaustion", "payment_failure", "webhook_failures"):
+        row(f"diagnosis of {incident}, ansible-playbook", timed(diagnosis(incident)), AIM_DIAGNOSIS_S, floor)
     command = [str(BIN / "runbook"), "run", "pool-exhaustion", "-i", "inventory/lab", "--output", "json"]
-    row("diagnosis, runbook run", median_of(lambda: once(command, ENVIRONMENT)), None, floor)
-    hanging(directory, floor)
+    row("diagnosis of pool-exhaustion, runbook run", timed(command), None, floor)
+    hanging(floor)
     row("runbook --help", median_of(lambda: once([str(BIN / "runbook"), "--help"], ENVIRONMENT)), AIM_HELP_S)
     row("runbook list", median_of(lambda: once([str(BIN / "runbook"), "list"], ENVIRONMENT)), AIM_LIST_S)
 
@@ -118,6 +132,7 @@ with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
         "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fixtures/connection_plugins"),
     }
     once([str(BIN / "runbook"), "lab", "up"], ENVIRONMENT)
+    time.sleep(FIRST_SCRAPE_S)
     try:
         measure(workspace)
     finally:

@@ -17,8 +17,14 @@ RUN = ("run", "fixture", "--inventory", "inventory.yml")
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("run", "fixtur"), "unknown incident type 'fixtur'; known: fixture, pool-exhaustion; did you mean 'fixture'?"),
-        (("run",), "Choosing the incident type: none is given; known: fixture, pool-exhaustion; see: runbook list"),
+        (
+            ("run", "fixtur"),
+            "unknown incident type 'fixtur'; known: fixture, payment-failure, pool-exhaustion, webhook-failures; did you mean 'fixture'?",
+        ),
+        (
+            ("run",),
+            "Choosing the incident type: none is given; known: fixture, payment-failure, pool-exhaustion, webhook-failures; see: runbook list",
+        ),
         ((*RUN, "--bogus"), "No such option"),
         (
             (*RUN, "--count", "x"),

@@ -84,7 +84,7 @@ class Platform:
             "since_s": 3600,
             "min_age_s": 3,
             "types": TYPES,
-            "rps": 5,
+            "rps": 2,  # the lab's account takes 12 requests a second, and customers pay meanwhile
         }
         return self.run(stripe_event_resend, check_mode=check_mode, **{**known, **given})
 
@@ -158,5 +158,5 @@ def test_a_disabled_endpoint_is_enabled_and_what_it_missed_is_found(platform: Pl
     assert enabled["status"] == "done"
     assert platform.world.stripe.endpoint()["status"] == "enabled"
     done = platform.resend(scope="all")
-    assert done["status"] == "done", done
+    assert done["status"] == "done", done["results"]
     assert all(platform.world.is_processed(event) for event in missed)

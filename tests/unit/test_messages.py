@@ -279,7 +279,8 @@ def test_the_headers_of_the_collection(source: Path) -> None:
     conditions = [notice.get("when", {}) for notice in header["messages"]["notices"]]
     assert {name for condition in conditions for name in condition.get("remediations", [])} <= declared
     now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, TROUBLE, now=NOW)
-    assert len(compose(now, "opened")) == len(header["messages"]["notices"])
+    always = [notice for notice in header["messages"]["notices"] if "when" not in notice]
+    assert len(compose(now, "opened")) == len(always) > 0
 
 
 def test_pool_exhaustion_claims_only_the_outage_that_its_findings_prove() -> None:

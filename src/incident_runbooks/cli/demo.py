@@ -42,7 +42,11 @@ class Rehearsal:
     approve: tuple[str, ...]
 
 
-REHEARSALS = {"pool-exhaustion": Rehearsal(fault="backend-leak", approve=("restart-backend",))}
+REHEARSALS = {
+    "pool-exhaustion": Rehearsal(fault="backend-leak", approve=("restart-backend",)),
+    "payment-failure": Rehearsal(fault="stripe-rate-limited", approve=("lower-rate-limit",)),
+    "webhook-failures": Rehearsal(fault="webhook-secret-stale", approve=("restart-backend",)),
+}
 
 
 @click.command()

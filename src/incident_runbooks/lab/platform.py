@@ -125,14 +125,17 @@ class Platform:
         A workload that was changed or restarted is made anew, without its history; what was added is removed.
         """
         withdrawn = faults.withdraw(self.site.faults)
-        changed = self._remove_added()
+        changed, remade = self._remove_added(), set()
         for manifest in self.manifests:
             there = self.api.get(path_of(manifest))
             if there is not None and _is_as_it_was(manifest, there):
                 continue
             changed.append(f"{name_of(manifest)} was {'changed' if there else 'missing'}")
             self._remake(manifest, there)
-        self._replace_pods(everything=bool(_LASTING & set(withdrawn)))
+            remade.add(manifest["kind"])
+        # pods that started while a Secret was another one still have its values
+        outdated = "Secret" in remade and "Deployment" not in remade
+        self._replace_pods(everything=outdated or bool(_LASTING & set(withdrawn)))
         return changed
 
     def _remove_added(self) -> list[str]:
