@@ -27,7 +27,8 @@ options:
     required: true
   value:
     description:
-      - The value, as text. One that is empty, or white space alone, is refused.
+      - The value, as text. One that is empty, or that begins or ends with white space, is refused, since pods take it
+        as it is.
       - Take it from a vault or a file by a lookup, never from an extra variable.
     type: str
     required: true
@@ -98,8 +99,8 @@ reason:
 refusal:
   description:
     - With V(nothing_to_do), V(no_change).
-    - With V(refused), V(plan_changed), V(empty_value), V(value_differs), V(being_deleted), V(immutable),
-      V(unsupported), V(managed), V(evidence_hold) or V(unknown_key).
+    - With V(refused), V(plan_changed), V(empty_value), V(value_malformed), V(value_differs), V(being_deleted),
+      V(immutable), V(unsupported), V(managed), V(evidence_hold) or V(unknown_key).
     - Null otherwise.
   returned: success
   type: str

@@ -93,7 +93,7 @@ cause:
   type: str
   sample: null
 message:
-  description: The same in one line.
+  description: The same in one line; also what the page does not say, when RV(affected_relevant) is null.
   returned: success
   type: str
   sample: null
@@ -111,7 +111,7 @@ affected_relevant:
   description:
     - Whether an incident that is not resolved, or a component that is not operational, is one of
       O(relevant_components).
-    - Null when the page does not say, or when RV(status) is V(unknown).
+    - Null when the page does not say, as with an incident that names no components, or when RV(status) is V(unknown).
   returned: success
   type: bool
   sample: true

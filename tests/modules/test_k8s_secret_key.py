@@ -122,6 +122,7 @@ def test_what_others_keep_and_what_cannot_change_is_refused(cluster: KubernetesC
     cluster.apply([secret()])
     for word, given in (
         ("empty_value", {"value": " \n"}),
+        ("value_malformed", {"value": f"{NEW}\n", "expected_fingerprint": fingerprint(f"{NEW}\n")}),
         ("value_differs", {"expected_fingerprint": fingerprint("another")}),
         ("unknown_key", {"key": "KEYS"}),
     ):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,6 +230,35 @@ def test_the_right_secret_is_restored_and_no_secret_is_recorded(
     assert again.result["outcome"] == "healthy", again.result["findings"]
     for each in (diagnosis, run, again):
         assert_no_secret(world, each)
+
+
+def test_a_secret_that_is_restored_is_recorded_although_the_pods_cannot_be_restarted(
+    world: World, payments_lab: Lab, tmp_path: Path
+) -> None:
+    payments_lab.break_("webhook-secret-wrong")
+    runbook = PaymentsRunbook(payments_lab, tmp_path, "webhook_failures")
+    runbook.log_in(world.cluster, *ROLES)
+    runbook.take_away(world.cluster, REMEDIATE, "deployments")
+    name = "stripe_backend_webhook_secret"
+    inventory = json.loads((payments_lab.directory.path / "inventory.json").read_text(encoding="utf-8"))
+    given = inventory["_meta"]["hostvars"]["stripe"][name]
+    runbook.hosts["stripe"][name] = f" {given}\n"  # white space of a vault is none of the secret's
+    wrong, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    plan = runbook.run().result["plan"]
+    run = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
+
+    right = hashlib.sha256(given.encode()).hexdigest()[:12]
+    assert world.secret(WEBHOOK_SECRET) == right
+    assert {pod["metadata"]["uid"] for pod in world.cluster.pods()} == before
+    (action,) = run.result["actions"]
+    assert (action["status"], action["changed"]) == ("partial", True), action
+    assert (action["before"]["stored"]["fingerprint"], action["after"]["stored"]["fingerprint"]) == (wrong, right)
+    assert action["results"][0]["result"] == "set"
+    touched = [target.get("secret_name") or target["kind"] for target in action["targets"]]
+    assert touched == ["stripe-keys", "Deployment"]
+    assert "forbidden" in action["reason"]
+    assert run.result["outcome"] not in ("healthy", "resolved")
+    assert_no_secret(world, run)
 
 
 def assert_no_secret(world: World, run: Run) -> None:

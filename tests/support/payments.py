@@ -67,6 +67,14 @@ class PaymentsRunbook(Runbook):
             cluster.apply(ROOT / f"deploy/rbac/{role}.yml")
         self.backend.update(cluster.login(roles[-1]))
 
+    def take_away(self, cluster: Cluster, role: str, resource: str) -> None:
+        """Take from a Role of :meth:`log_in` what it says of a resource."""
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/brandconnect/roles/{role}"
+        rules = cluster.get("roles", role, group="apis/rbac.authorization.k8s.io/v1")["rules"]
+        left = [rule for rule in rules if resource not in rule["resources"]]
+        assert left != rules, f"{role} says nothing of {resource}"
+        cluster.api.patch(path, {"rules": left})
+
     def command(self, **extra: Any) -> list[str]:
         command = super().command(**extra)
         return [f"playbooks/{self.playbook}.yml" if each.startswith("playbooks/") else each for each in command]

@@ -58,6 +58,7 @@ def test_the_plan_names_the_key_and_both_fingerprints() -> None:
 
 REFUSED = {
     "empty_value": (secret(), wish(value=b" \n")),
+    "value_malformed": (secret(), wish(value=NEW + b"\n", expected=fingerprint(NEW + b"\n"))),
     "value_differs": (secret(), wish(expected="000000000000")),
     "being_deleted": (secret({"deletionTimestamp": "2026-11-24T15:00:00Z"}), WISH),
     "immutable": (secret(immutable=True), WISH),
@@ -115,7 +116,15 @@ def test_a_key_can_be_added_where_that_is_allowed() -> None:
 
 def test_what_a_person_should_know() -> None:
     assert len(make_plan(secret(), WISH).caveats) == 1
-    assert "white space" in make_plan(secret(), wish(value=NEW + b"\n")).caveats[1]
+
+
+@pytest.mark.parametrize("value", [NEW + b"\n", NEW + b"\r\n", b" " + NEW, b"\t" + NEW + b" ", NEW + "\u00a0".encode()])
+def test_white_space_around_a_value_is_never_written(value: bytes) -> None:
+    """Who checks a key trims it first, and whoever uses it does not."""
+    plan = make_plan(secret(), wish(value=value))
+    assert (plan.status, plan.word, plan.patch, plan.targets) == ("refused", "value_malformed", None, ())
+    assert "white space" in plan.reason
+    assert make_plan(secret(), wish(value=b"one two\nthree")).status == "planned"
 
 
 @pytest.mark.parametrize("changes", [{"key": "a/b"}, {"key": ""}, {"key": "é"}, {"value": "x" * 600_000}])

@@ -29,6 +29,9 @@ def incident(component: str | None, status: str = "investigating", name: str = "
     return {"id": "i1", "name": name, "status": status, "impact": "major", "components": components}
 
 
+OTHER = incident("Capital")
+
+
 def reading(document: Any) -> Reading:
     return read(document, RELEVANT, 86400, NOW)
 
@@ -47,19 +50,56 @@ def test_the_indicator_decides(indicator: str, status: str) -> None:
     ("parts", "affected"),
     [
         pytest.param({"incidents": [incident("API")]}, True, id="an incident of the API"),
-        pytest.param({"incidents": [incident("API", "resolved")]}, False, id="one that is resolved"),
-        pytest.param({"incidents": [incident("API", "postmortem")]}, False, id="one that is written up"),
+        pytest.param({"incidents": [incident("API", "resolved"), OTHER]}, False, id="one that is resolved"),
+        pytest.param({"incidents": [incident("API", "postmortem"), OTHER]}, False, id="one that is written up"),
         pytest.param({"incidents": [incident("Klarna payments")]}, False, id="one of another component"),
-        pytest.param({"incidents": [incident(None, name="Payments fail")]}, False, id="one by its title alone"),
+        pytest.param({"incidents": [incident(None, name="Payments fail")]}, None, id="one by its title alone"),
+        pytest.param({"incidents": [incident(" \n")]}, None, id="one with a nameless component"),
+        pytest.param(
+            {"incidents": [incident(None, "resolved"), OTHER]}, False, id="one without components that is resolved"
+        ),
+        pytest.param(
+            {"incidents": [incident(None), incident("API")]}, True, id="one that says nothing and one that does"
+        ),
+        pytest.param(
+            {"incidents": [incident(None), incident("Capital")]}, None, id="one that says nothing, one of another"
+        ),
+        pytest.param(
+            {"incidents": [incident(None)], "components": [{"name": "API", "status": "partial_outage"}]},
+            True,
+            id="one that says nothing, beside a component",
+        ),
+        pytest.param({"incidents": [{**incident(None), "components": "API"}]}, None, id="components of another shape"),
+        pytest.param(
+            {"incidents": [{**incident(None), "impact": "none"}]}, False, id="one of no impact by its own word"
+        ),
         pytest.param({"components": [{"name": "API", "status": "partial_outage"}]}, True, id="a component"),
         pytest.param({"components": [{"name": "Payments API", "status": "major_outage"}]}, True, id="a longer name"),
-        pytest.param({"components": [{"name": "API", "status": "operational"}]}, False, id="a component that works"),
+        pytest.param(
+            {"components": [{"name": "API", "status": "operational"}], "incidents": [OTHER]},
+            False,
+            id="a component that works",
+        ),
+        pytest.param(
+            {"components": [{"name": "API", "status": "operational"}], "incidents": [incident("API", "resolved")]},
+            None,
+            id="major, and nothing that it could be of",
+        ),
         pytest.param({"components": [{"name": "Capital", "status": "major_outage"}]}, False, id="another one"),
         pytest.param({}, None, id="nothing said"),
     ],
 )
 def test_only_relevant_parts_that_are_broken_concern_us(parts: dict[str, Any], affected: bool | None) -> None:
     assert reading(page("major", **parts)).affected_relevant is affected
+
+
+@pytest.mark.parametrize("indicator", ["none", "minor", "critical", "maintenance"])
+def test_an_incident_that_names_no_component_is_said_to_be_unclear(indicator: str) -> None:
+    found = reading(page(indicator, components=[], incidents=[incident(None, name="Elevated API errors for payments")]))
+    assert found.affected_relevant is None
+    assert found.incidents[0]["relevant"] is None
+    assert found.message == "an unresolved incident does not say which components it concerns"
+    assert reading(page(indicator, components=[], incidents=[OTHER])).message is None
 
 
 @pytest.mark.parametrize(
@@ -69,6 +109,8 @@ def test_maintenance_counts_where_it_touches_us(component: str, status: str, aff
     work = {"status": "in_progress", "components": [{"name": component}]}
     found = reading(page("maintenance", components=[], incidents=[], scheduled_maintenances=[work]))
     assert (found.status, found.affected_relevant) == (status, affected)
+    unclear = reading(page("maintenance", components=[], scheduled_maintenances=[{**work, "components": []}]))
+    assert (unclear.status, unclear.affected_relevant) == ("degraded", None)
     planned = {**work, "status": "scheduled"}
     assert reading(page("maintenance", incidents=[], scheduled_maintenances=[planned])).status == "ok"
 

@@ -114,6 +114,9 @@ def make_plan(secret: Mapping[str, Any], wish: Wish) -> Plan:
         return Plan(
             "refused", f"the value for {label}, key {wish.key}, is empty; check where it comes from", "empty_value"
         )
+    if wish.value != wish.value.decode().strip().encode():
+        text = f"the value for {label}, key {wish.key}, begins or ends with white space; correct it where it comes from"
+        return Plan("refused", text, "value_malformed")
     if wish.expected and wish.expected != wanted:
         text = f"the value has the fingerprint {wanted}, not {wish.expected}; it is not the one that is meant"
         return Plan("refused", text, "value_differs")
@@ -125,7 +128,7 @@ def make_plan(secret: Mapping[str, Any], wish: Wish) -> Plan:
         "from": now,
         "to": wanted,
     }
-    caveats = tuple(_caveats(wish, label))
+    caveats = (f"pods that take {wish.key} from {label} as an environment variable keep the old value until a restart",)
     objection = _objection(secret, wish, label)
     if objection:
         return Plan("refused", objection[1], objection[0], (), caveats)
@@ -189,13 +192,6 @@ def _objection(secret: Mapping[str, Any], wish: Wish, label: str) -> Objection |
     if wish.key not in (secret.get("data") or {}) and not wish.create:
         return "unknown_key", f"{label} has no key {wish.key}; check its name, or allow it with create"
     return None
-
-
-def _caveats(wish: Wish, label: str) -> list[str]:
-    caveats = [f"pods that take {wish.key} from {label} as an environment variable keep the old value until a restart"]
-    if wish.value != wish.value.strip():
-        caveats.append("the value begins or ends with white space")
-    return caveats
 
 
 def _patch(metadata: Mapping[str, Any], wish: Wish) -> Json:

@@ -41,11 +41,12 @@ class Reading:
         shape: ``statuspage``, ``legacy`` or ``legacy_full``; ``None`` for none of them.
         indicator: the page's own word.
         affected_relevant: whether something that is not resolved touches a relevant component; ``None`` when the
-            document does not say, as one without components and incidents cannot.
+            document does not say, as one without components and incidents cannot, nor one with an incident that names
+            no components, nor one that is not well and names nothing at all.
         incidents: those that are not resolved.
         components: those that are relevant or not operational.
         fresh: whether it is no older than it may be; ``None`` where the page does not have to say.
-        message: what is wrong with it, in one line.
+        message: what is wrong with it or what it does not say, in one line.
     """
 
     status: str
@@ -107,25 +108,44 @@ def _statuspage(document: Mapping[str, Any], indicator: str, relevant: Sequence[
     incidents = [_incident(each, relevant) for each in _list(document, "incidents") if each.get("status") not in _ENDED]
     works = [each for each in _list(document, "scheduled_maintenances") if each.get("status") == "in_progress"]
     says_more = "components" in document or "incidents" in document
-    touched = _touched(components)
-    affected = touched or any(each["relevant"] for each in incidents)
+    affected = _any([_touched(components), *(each["relevant"] for each in incidents)]) if says_more else None
     if indicator == "maintenance":
-        maintained = touched or any(_incident(each, relevant)["relevant"] for each in works)
-        status, affected = (DEGRADED, True) if maintained else (OK, affected)
+        maintained = _any([_touched(components), *(_incident(each, relevant)["relevant"] for each in works)])
+        status, affected = (OK, affected) if maintained is False else (DEGRADED, _any([maintained, affected]))
     else:
         status = _INDICATORS.get(indicator, UNKNOWN)
+    if status != OK and not affected and not incidents and all(each["status"] == _OPERATIONAL for each in components):
+        affected = None  # whatever it speaks of, it names nothing
     known = status != UNKNOWN
     return Reading(
         status=status,
         cause=None if known else "unknown_indicator",
         shape="statuspage",
         indicator=plain_line(indicator, 40),
-        affected_relevant=affected if says_more else None,
+        affected_relevant=affected,
         incidents=incidents[:MOST_INCIDENTS],
         components=_notable(components),
         fresh=True,
-        message=None if known else f"the page's indicator is {plain_line(indicator, 40)!r}",
+        message=_unclear(status, affected, incidents) if known else _no_indicator(indicator),
     )
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    """Whether one of them is true; ``None`` where that hangs on one that is not known."""
+    given = set(answers)
+    return True if True in given else None if None in given else False
+
+
+def _no_indicator(indicator: str) -> str:
+    return f"the page's indicator is {plain_line(indicator, 40)!r}"
+
+
+def _unclear(status: str, affected: bool | None, incidents: Iterable[Json]) -> str | None:
+    if affected is not None:
+        return None
+    if any(each["relevant"] is None for each in incidents):
+        return "an unresolved incident does not say which components it concerns"
+    return None if status == OK else "the page does not say which components are concerned"
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -155,8 +175,13 @@ def _notable(components: Iterable[Json]) -> list[Json]:
 
 
 def _incident(each: Mapping[str, Any], relevant: Sequence[str]) -> Json:
-    """One that names no components touches none: its title alone explains nothing."""
-    names = [plain_line(str(part.get("name") or ""), 120) for part in _list(each, "components")]
+    """One that names no components may concern any, unless it has no impact by the page's own word.
+
+    Its title alone explains nothing: "Payments" may be those of another method.
+    """
+    listed = (plain_line(str(part.get("name") or ""), 120) for part in _list(each, "components"))
+    names = [name for name in listed if name.strip()]
+    unclear = None if each.get("impact") != "none" else False
     return {
         "id": plain_line(str(each.get("id") or ""), 40),
         "name": plain_line(str(each.get("name") or ""), 200),
@@ -166,7 +191,7 @@ def _incident(each: Mapping[str, Any], relevant: Sequence[str]) -> Json:
         "updated_at": plain_line(str(each.get("updated_at") or ""), 40) or None,
         "url": plain_line(str(each.get("shortlink") or ""), 200) or None,
         "components": names[:MOST_COMPONENTS],
-        "relevant": any(is_relevant(name, relevant) for name in names),
+        "relevant": any(is_relevant(name, relevant) for name in names) if names else unclear,
     }
 
 
@@ -180,7 +205,7 @@ def _legacy(document: Mapping[str, Any], indicator: str, shape: str, relevant: S
         indicator=plain_line(indicator, 40),
         affected_relevant=_touched(components) if components else None,
         components=_notable(components),
-        message=None if known else f"the page's indicator is {plain_line(indicator, 40)!r}",
+        message=None if known else _no_indicator(indicator),
     )
 
 
