@@ -289,11 +289,12 @@ LIMITS: tuple[tuple[str, float, float], ...] = (
     ("since_s", 1, 86400),
     ("max_payments", 1, 500),
     ("rps", 0.1, 20),
-    ("batch_size", 1, 50),
+    ("batch_size", 1, 10),  # the breaker is read after each
     ("attempt", 1, 99),
     ("job_timeout_s", 1, 600),
 )
 MOST_ROWS = 2000
+SILENT = "Stripe could not be asked about the payments that are next"
 _INCIDENT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 # Stripe's clock and the database's may differ, and the PaymentIntent may be made before the row
 CLOCK_SKEW_S = 300
@@ -442,6 +443,10 @@ class _Work:
         for batch in payment_retry_outcome.batches(chosen, self.params["batch_size"]):
             left = left[len(batch) :]
             due = batch if self.batches == 0 else self._unmoved(batch)
+            if due is None:
+                self._rest([*batch, *left], payment_retry_outcome.NOT_ATTEMPTED, SILENT)
+                self._end(SILENT)
+                return
             try:
                 known = self._batch(due) if due else True
             except KubernetesError as error:
@@ -456,16 +461,14 @@ class _Work:
                 return
         self._end(None)
 
-    def _unmoved(self, batch: list[Candidate]) -> list[Candidate]:
-        """Look again at a batch whose turn comes long after it was chosen."""
+    def _unmoved(self, batch: list[Candidate]) -> list[Candidate] | None:
+        """Look again at a batch whose turn comes long after it was chosen; ``None`` when Stripe does not tell."""
         now = self._look_again(batch)
+        if any(str(candidate.row.payment_intent) not in now for candidate in batch):
+            return None
         due = []
         for candidate in batch:
-            intent = now.get(str(candidate.row.payment_intent))
-            if intent is None:
-                self._note(candidate, payment_retry_outcome.NOT_ATTEMPTED, "Stripe could not be asked about it")
-                continue
-            payment_retry.judge(candidate, intent, self.policy)
+            payment_retry.judge(candidate, now[str(candidate.row.payment_intent)], self.policy)
             if candidate.eligible:
                 due.append(candidate)
             else:

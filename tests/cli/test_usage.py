@@ -11,20 +11,15 @@ import pytest
 
 from incident_runbooks import schemas
 
+KNOWN = "known: fixture, payment-failure, pool-exhaustion, webhook-failures"
 RUN = ("run", "fixture", "--inventory", "inventory.yml")
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (
-            ("run", "fixtur"),
-            "unknown incident type 'fixtur'; known: fixture, payment-failure, pool-exhaustion, webhook-failures; did you mean 'fixture'?",
-        ),
-        (
-            ("run",),
-            "Choosing the incident type: none is given; known: fixture, payment-failure, pool-exhaustion, webhook-failures; see: runbook list",
-        ),
+        (("run", "fixtur"), f"unknown incident type 'fixtur'; {KNOWN}; did you mean 'fixture'?"),
+        (("run",), f"Choosing the incident type: none is given; {KNOWN}; see: runbook list"),
         ((*RUN, "--bogus"), "No such option"),
         (
             (*RUN, "--count", "x"),

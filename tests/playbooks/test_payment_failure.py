@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from modules.k8s_support import Api, Reply, api
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import digest
 from incident_runbooks import schemas
@@ -17,6 +18,7 @@ from support.payment_failure import assert_holds_no_secret, recommended
 from support.payments import PaymentsRunbook, World
 from support.runbook import Run
 
+__all__ = ["api"]
 DIAGNOSE = "payment-failure-diagnose"
 MINE = [fault for fault in FAULTS.values() if fault.runbook == "payment-failure"]
 CONCLUDING = {"payment_cause", "failed_payments"}
@@ -110,6 +112,23 @@ def test_an_incident_of_something_else_at_stripe_explains_nothing(runbook: Payme
     assert run.finding("stripe_status")["status"] == "ok"
     assert "not of what payments need" in run.finding("stripe_status")["summary"]
     assert causes(run)["payment_cause"] == "lock_timeout"
+
+
+@pytest.mark.parametrize("indicator", ["critical", "none"])
+def test_an_incident_that_names_nothing_is_not_taken_for_none(
+    runbook: PaymentsRunbook, api: Api, indicator: str
+) -> None:
+    incident = {"id": "i1", "name": "Elevated API errors for payments", "status": "investigating", "impact": "critical"}
+    page = {"status": {"indicator": indicator}, "incidents": [{**incident, "components": []}]}
+    api.answers["/summary.json"] = Reply(body={**page, "components": [{"name": "API", "status": "operational"}]})
+    runbook.hosts["stripe"] |= {"stripe_status_urls": [f"{api.url}/summary.json"], "stripe_status_hosts": ["127.0.0.1"]}
+    run = runbook.run()
+    finding = run.finding("stripe_status")
+    assert (finding["status"], finding["cause"]) == ("unknown", "not_told")
+    assert "Elevated API errors for payments" in finding["summary"]
+    assert run.result["outcome"] == "incomplete"
+    gaps = run.finding("payment_cause")["data"]["gaps"]
+    assert "Stripe's status page: an unresolved incident does not say which components it concerns" in gaps
 
 
 def test_a_destructive_remediation_is_not_recommended_on_half_a_diagnosis(

@@ -18,7 +18,8 @@ from support.payments import PaymentsRunbook, World
 from support.platform import wait_until
 from support.runbook import Run
 
-REMEDIATE = "payment-failure-remediate"
+ROLES = tuple(f"payment-failure-{name}" for name in ("diagnose", "secrets", "retry", "remediate"))
+REMEDIATE = ROLES[-1]
 DEPLOYMENT = "/apis/apps/v1/namespaces/brandconnect/deployments/backend"
 LIMIT = "STRIPE_RATE_LIMIT_PER_SECOND"
 
@@ -58,8 +59,7 @@ def world(payments_lab: Lab) -> World:
 def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Rehearsal]:
     """Under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
     runbook = Rehearsal(payments_lab, tmp_path, "payment_failure")
-    roles = ("diagnose", "secrets", "retry", "remediate")
-    runbook.log_in(world.cluster, *(f"payment-failure-{role}" for role in roles))
+    runbook.log_in(world.cluster, *ROLES)
     yield runbook
     assert world.cluster.refused(REMEDIATE) == []
 
@@ -143,6 +143,41 @@ def test_the_right_key_is_restored_and_shown_by_its_fingerprint_only(
 
     again = runbook.approved("restore-stripe-key")
     assert (again.result["outcome"], again.result["actions"]) == ("healthy", [])
+
+
+def test_a_key_that_is_restored_is_recorded_although_the_pods_cannot_be_restarted(
+    world: World, payments_lab: Lab, tmp_path: Path
+) -> None:
+    payments_lab.break_("stripe-key-expired")
+    runbook = Rehearsal(payments_lab, tmp_path, "payment_failure")
+    runbook.log_in(world.cluster, *ROLES)
+    runbook.take_away(world.cluster, REMEDIATE, "deployments")
+    wrong, before = world.secret("STRIPE_SECRET_KEY"), pods(world)
+    run = runbook.approved("restore-stripe-key")
+
+    right = hashlib.sha256(payments_lab.stripe.keys.next_secret_key.encode()).hexdigest()[:12]
+    assert (world.secret("STRIPE_SECRET_KEY"), pods(world)) == (right, before), "only the Secret is new"
+    (action,) = run.result["actions"]
+    assert (action["status"], action["changed"]) == ("partial", True), action
+    assert (action["before"]["stored"]["fingerprint"], action["after"]["stored"]["fingerprint"]) == (wrong, right)
+    assert action["results"][0]["result"] == "set"
+    touched = [target.get("secret_name") or target["kind"] for target in action["targets"]]
+    assert touched == ["stripe-keys", "Deployment"]
+    assert "forbidden" in action["reason"]
+    assert run.result["outcome"] not in ("healthy", "resolved")
+    assert_holds_no_secret(run, world.secrets())
+
+
+def test_a_line_break_after_the_key_of_the_vault_is_not_put_into_the_secret(
+    runbook: Rehearsal, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("stripe-key-expired")
+    key = payments_lab.stripe.keys.next_secret_key
+    runbook.hosts["stripe"] |= {"stripe_backend_secret_key": f"{key}\n"}
+    run = runbook.approved("restore-stripe-key")
+    assert_resolved(run, world, workload="resolved")
+    assert world.secret("STRIPE_SECRET_KEY") == hashlib.sha256(key.encode()).hexdigest()[:12]
+    assert runbook.run().result["outcome"] == "healthy"
 
 
 def test_a_key_that_does_not_work_is_not_put_into_the_secret(

@@ -202,10 +202,26 @@ ROWS: dict[str, tuple[str, Json]] = {
         "key_rejected",
         {"logs": logs(auth=ALL), "stored_key": stored_key(WRONG), "metrics": failing("authentication")},
     ),
-    "key rejected: another, and pods are older": (
-        "key_rejected",
+    "key stale: another than the vault's, and the pod that has it is well": (
+        "key_stale",
         {"logs": logs(auth=ONE), "stored_key": stored_key(WRONG, ("b",)), "metrics": failing("authentication")},
     ),
+    "key rejected: another, and all pods are older": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "stored_key": stored_key(WRONG, ("a", "b")), "metrics": failing("authentication")},
+    ),
+    "no key rejected: one line among many payments": ("none", {"logs": logs(auth={"a": 1})}),
+    "outage: with answers 429 among the errors": (
+        "stripe_outage",
+        {
+            "status": INCIDENT,
+            "api": api("server_error"),
+            "logs": logs(stripe_side=ALL, rate_limit=ALL),
+            "metrics": metrics(0.6, throttled_ratio=0.4, reasons={"api_error": 80.0, "rate_limit": 100.0}),
+        },
+    ),
+    "no outage: only our own request fails": ("unknown", {"api": api("timeout")}),
+    "throttled: no log line says why": ("unknown", {"metrics": metrics(0.0, throttled_ratio=0.5)}),
     "key rejected: the Secret is gone": (
         "key_rejected",
         {"logs": logs(auth=ALL), "stored_key": {"reachable": False, "exists": False, "message": "not found"}},
@@ -267,6 +283,24 @@ ROWS: dict[str, tuple[str, Json]] = {
         "egress_broken",
         {"api": api("unreachable"), "logs": logs(network=ALL), "metrics": failing("connection")},
     ),
+    "egress: we do not reach it either, and the page has an incident of it does not say what": (
+        "unknown",
+        {
+            "status": status("down", affected_relevant=None, incidents_unresolved=[{"name": "Elevated API errors"}]),
+            "api": api("unreachable"),
+            "logs": logs(network=ALL),
+            "metrics": failing("connection"),
+        },
+    ),
+    "egress: we do not reach it either, and the page is well but for an incident of it does not say what": (
+        "unknown",
+        {
+            "status": status("ok", affected_relevant=None, incidents_unresolved=[{"name": "Elevated API errors"}]),
+            "api": api("unreachable"),
+            "logs": logs(network=ALL),
+            "metrics": failing("connection"),
+        },
+    ),
     "egress: we do not reach anything": (
         "unknown",
         {
@@ -298,7 +332,7 @@ ROWS: dict[str, tuple[str, Json]] = {
     "declines: no share is known": ("unknown", {"metrics": NO_METRICS, "logs": logs(declines=ALL)}),
     # success ratio ok, volume 0
     "no traffic": ("no_traffic", {"metrics": metrics(None, 0.0, events_before=90.0)}),
-    "no traffic: there was none before": ("none", {"metrics": metrics(None, 0.0, events_before=0.0)}),
+    "no traffic: there was none before": ("unknown", {"metrics": metrics(None, 0.0, events_before=0.0)}),
     "no traffic: unknown is not nought": ("unknown", {"metrics": metrics(None, None, events_before=90.0)}),
     # beyond the table: the classes of PAY-D2 that have no row
     "permission": ("permission_denied", {"logs": logs(permission=ALL), "metrics": NO_METRICS}),

@@ -85,6 +85,15 @@ def decide(
         pytest.param(failed(type="rate_limit_error"), "retryable", id="throttled"),
         pytest.param(failed(type="invalid_request_error", code="rate_limit"), "retryable", id="throttled by code"),
         pytest.param(failed(type="invalid_request_error", code="lock_timeout"), "retryable", id="locked"),
+        pytest.param(
+            failed(type="api_error", code="card_declined", decline_code="stolen_card"), "declined", id="says both"
+        ),
+        pytest.param(failed(type="api_error", decline_code="lost_card"), "declined", id="declined by its other code"),
+        pytest.param(intent(last_payment_error="card_error"), "not_retryable", id="an error that is a word"),
+        pytest.param(
+            intent(last_payment_error=[{"type": "card_error"}]), "not_retryable", id="an error that is a list"
+        ),
+        pytest.param(intent(metadata="x"), "retryable", id="metadata that is none"),
         pytest.param(intent(last_payment_error=API_ERROR), "retryable", id="failed, and to be confirmed"),
         pytest.param(failed(**DECLINE), "declined", id="lost card"),
         pytest.param(failed(type="card_error", code="expired_card"), "declined", id="expired card"),
@@ -343,3 +352,8 @@ def test_how_it_ended(results: list[str], stopped: str | None, status: str) -> N
     found, text = conclude([{"result": each} for each in results], stopped)
     assert found == status
     assert text.endswith("; stopped: why") is (stopped is not None)
+
+
+@pytest.mark.parametrize("given", [{"amount": "9" * 5000}, {"amount": 10**5000}, {"id": 10**5000}, {"id": "7" * 5000}])
+def test_a_row_with_a_monstrous_number_is_wrong_and_spoils_no_other(given: dict[str, Any]) -> None:
+    assert read_row(row(**given)).wrong is not None

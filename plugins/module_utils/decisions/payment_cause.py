@@ -70,14 +70,14 @@ def payment_cause(given: Mapping[str, Any], limits: Limits, now: dt.datetime) ->
     """
     facts = read_facts(given, limits, now)
     top = _top(facts, limits)
-    cause, reason = _outage(facts, top) or _of_class(facts, top, limits) or _without_class(facts, limits)
+    cause, reason = _outage(facts, top, limits) or _of_class(facts, top, limits) or _without_class(facts, limits)
     return {
         "cause": cause,
         "reason": reason,
         "pods": sorted(facts.failing(top)) if top and cause not in ("none", "unknown") else [],
         "key": facts.key,
         "evidence": _evidence(facts),
-        "gaps": list(facts.gaps),
+        "gaps": list(facts.gaps) or ([reason] if cause == "unknown" else []),
     }
 
 
@@ -97,8 +97,8 @@ def _weight(facts: Facts, name: str) -> float:
 
 
 def _matters(facts: Facts, name: str, limits: Limits) -> bool:
-    if name in _NEVER_NORMAL:
-        return True
+    if name in _NEVER_NORMAL:  # one line may be anybody's; what is counted, or said again, is not
+        return facts.lines(name) >= limits.min_lines or bool((facts.metrics.reasons or {}).get(name))
     throttled = facts.metrics.throttled_ratio
     if name in (RATE_LIMIT, LOCK) and throttled is not None and throttled >= limits.throttled_ratio:
         return True
@@ -114,10 +114,15 @@ def _failing(facts: Facts, limits: Limits) -> float | None:
     return facts.metrics.ratio if enough else None
 
 
-def _outage(facts: Facts, top: str | None) -> Verdict | None:
+def _outage(facts: Facts, top: str | None, limits: Limits) -> Verdict | None:
     """Stripe itself: our own request says so, or its page and the pods do."""
-    if top not in (None, STRIPE_SIDE, NETWORK):
+    broken = facts.probe in (SERVER, SILENT)
+    if top not in (None, STRIPE_SIDE, NETWORK) and not (broken and top in (RATE_LIMIT, LOCK)):
         return None
+    share = _failing(facts, limits)
+    ours = not (facts.incident or facts.lines(STRIPE_SIDE) or facts.lines(NETWORK))
+    if broken and ours and top is None and share is not None and share < limits.failure_ratio:
+        return "unknown", f"Stripe does not do what we ask ourselves, while only {share:.1%} of the payments fail"
     pods = f", and {_where(facts, top)}" if top else ""
     if facts.probe == SERVER:
         return "stripe_outage", f"Stripe answers our own request with a server error{pods}{_page(facts)}"
@@ -130,7 +135,7 @@ def _outage(facts: Facts, top: str | None) -> Verdict | None:
 
 
 def _page(facts: Facts) -> str:
-    said = {True: "has an unresolved incident", False: "knows of none yet", None: "could not be read"}
+    said = {True: "has an unresolved incident", False: "knows of none yet", None: "does not tell"}
     return f"; its status page {said[facts.incident]}"
 
 
@@ -179,6 +184,9 @@ def _key(facts: Facts) -> Verdict:
     failing, where = facts.failing(AUTH), _where(facts, AUTH)
     if facts.running is None or not failing:
         return "unknown", f"Stripe refuses the key, {where}; which pods that concerns is not known"
+    if facts.older is not None and failing <= facts.older and facts.read_all and facts.running - failing - facts.older:
+        # whatever the inventory says: the key of the Secret is good in the pods that have it
+        return "key_stale", f"Stripe refuses the key, {where}, which started before the Secret was changed"
     if facts.key in ("differs", "missing"):
         word = "another key than the one to be used" if facts.key == "differs" else "no key"
         return "key_rejected", f"Stripe refuses the key, {where}, and the Secret holds {word}"
@@ -203,6 +211,11 @@ def _without_class(facts: Facts, limits: Limits) -> Verdict:
         return "unknown", f"{share:.0%} of the payments fail, and no log line of the pods says why"
     if facts.metrics.events == 0 and (facts.metrics.events_before or 0) >= limits.min_events:
         return "no_traffic", f"no payment is made, {facts.metrics.events_before:.0f} were in as long a time before"
+    if facts.metrics.events == 0:
+        return "unknown", "no payment was made, and none in as long a time before: whether that is usual is not known"
+    throttled = facts.metrics.throttled_ratio
+    if throttled is not None and throttled >= limits.throttled_ratio:
+        return "unknown", f"Stripe turns {throttled:.0%} of the calls away, and no log line of the pods says why"
     missing = _needed(facts)
     if missing:
         return "unknown", f"nothing speaks of a failure, but {'; '.join(missing)}"

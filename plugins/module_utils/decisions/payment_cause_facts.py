@@ -169,7 +169,9 @@ def _incident(status: Mapping[str, Any]) -> bool | None:
     if status.get("status") not in ("ok", "degraded", "down") or status.get("fresh") is False:
         return None
     affected = status.get("affected_relevant")
-    return bool(affected) if affected is not None or status["status"] == "ok" else None
+    if affected is None:  # a page that is well and lists nothing knows of nothing
+        return False if status["status"] == "ok" and not status.get("incidents_unresolved") else None
+    return bool(affected)
 
 
 def _probe(api: Mapping[str, Any], slow_s: float) -> str | None:

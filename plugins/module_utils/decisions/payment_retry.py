@@ -38,6 +38,8 @@ NOT_FAILED = ("not_failed", f"the platform does not say {FAILED} of it any more"
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,150}")
 _CURRENCY = re.compile(r"[a-z]{3}")
+LARGEST = 2**63  # of PostgreSQL's bigint
+LONGEST = 64
 
 
 @dataclass(frozen=True)
@@ -135,17 +137,26 @@ def read_row(given: Mapping[str, Any]) -> Row:
     intent = given.get("payment_intent")
     amount, currency = given.get("amount"), str(given.get("currency") or "").strip().lower()
     number = given.get("id", given.get("payment_id"))
-    payment_id = str(number) if isinstance(number, (int, str)) and not isinstance(number, bool) else ""
-    counted = isinstance(amount, int) or (isinstance(amount, str) and amount.isascii() and amount.isdigit())
+    payment_id = _short(number)
+    counted = _short(amount).isascii() and _short(amount).isdigit()
     row = Row(
         payment_id=payment_id if _PAYMENT_ID.fullmatch(payment_id) else "",
         payment_intent=str(intent) if intent and _INTENT_ID.fullmatch(str(intent)) else None,
-        amount=int(amount) if amount is not None and counted and not isinstance(amount, bool) else 0,
+        amount=int(_short(amount)) if counted else 0,
         currency=currency if _CURRENCY.fullmatch(currency) else "",
         status=str(given.get("status") or "")[:40],
         created_at=_instant(given.get("created_at")),
     )
     return replace(row, wrong=_wrong(row, intent))
+
+
+def _short(value: Any) -> str:
+    """Return a number or word as text; nothing for what is neither, or longer than any that there is."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return ""
+    if isinstance(value, int):
+        return str(value) if abs(value) < LARGEST else ""
+    return value if len(value) <= LONGEST else ""
 
 
 def _wrong(row: Row, intent: Any) -> str | None:
@@ -184,7 +195,8 @@ def judge(candidate: Candidate, intent: Mapping[str, Any], policy: Policy) -> No
     candidate.intent = intent
     row = candidate.row
     status = str(intent.get("status"))
-    belongs_to = (intent.get("metadata") or {}).get("payment_id")
+    metadata = intent.get("metadata")
+    belongs_to = metadata.get("payment_id") if isinstance(metadata, Mapping) else None
     if intent.get("id") != row.payment_intent or intent.get("livemode") is not policy.livemode:
         candidate.decide("other_mode", "the PaymentIntent is not of the mode that the platform works in")
     elif belongs_to is not None and str(belongs_to) != row.payment_id:
@@ -200,12 +212,15 @@ def judge(candidate: Candidate, intent: Mapping[str, Any], policy: Policy) -> No
 
 
 def _by_error(intent: Mapping[str, Any], status: str) -> tuple[str, str]:
-    error = error_facts(intent.get("last_payment_error"))
+    given = intent.get("last_payment_error")
+    if given is not None and not isinstance(given, Mapping):
+        return "not_retryable", "what it failed for cannot be read"
+    error = error_facts(given)
     if error is None:
         if status == "requires_payment_method" and not intent.get("payment_method"):
             return "no_payment_method", "the customer has chosen no way to pay yet"
         return "retryable", "it was not confirmed, and nobody declined it"
-    if error["type"] == "card_error":
+    if error["type"] == "card_error" or error["code"] == "card_declined" or (given or {}).get("decline_code"):
         return "declined", f"it was declined: {error_name(error)}"
     if {error["type"], error["code"]} & _ON_THE_WAY:
         return "retryable", f"it failed on the way: {error_name(error)}"
