@@ -388,7 +388,7 @@ def nobody(**given: Any) -> Json:
         ({"max_payments": 501}, "max_payments must be from 1 to 500"),
         ({"rps": 0.0}, "rps must be from 0.1 to 20"),
         ({"rps": float("nan")}, "rps must be from"),
-        ({"batch_size": 51}, "batch_size must be from 1 to 50"),
+        ({"batch_size": 51}, "batch_size must be from 1 to 10"),
         ({"attempt": 0}, "attempt must be from 1 to 99"),
         ({"incident": "one two"}, "incident must be"),
         ({"incident": "x" * 81}, "incident must be"),

@@ -280,7 +280,8 @@ def test_what_moves_more_than_is_allowed_stays(runbook: Rehearsal, payments_lab:
     payments_lab.break_("payments-left-failed")
     run = runbook.run(payment_failure_max_total_amount={"eur": 100_000_000})
     assert recommended(run) == []
-    assert run.finding("failed_payments")["status"] == "ok"
+    finding = run.finding("failed_payments")
+    assert (finding["status"], finding["cause"]) == ("degraded", "limits_too_low"), finding["summary"]
     reasons = {each["reason"] for each in run.finding("failed_payments")["data"]["candidates"]}
     assert "currency_not_allowed" in reasons
 
