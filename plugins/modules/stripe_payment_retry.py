@@ -50,7 +50,7 @@ options:
     type: float
     default: 2.0
   batch_size:
-    description: Payments to try before they are looked at again, at most 50.
+    description: Payments to try before they are looked at again, at most 10.
     type: int
     default: 10
   incident:
