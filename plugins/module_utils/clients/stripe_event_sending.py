@@ -24,6 +24,8 @@ Json = dict[str, Any]
 LOOK_AGAIN_S = 0.1
 _HOPELESS = frozenset({"invalid_auth", "key_expired", "forbidden", "wrong_mode", "not_configured"})
 
+PAUSES_S = (1.0, 2.0, 4.0)  # after HTTP 429; nothing was done then, so the same idempotency key is right
+
 
 @dataclass(frozen=True)
 class Way:
@@ -145,15 +147,27 @@ class Sending:
         self.results[-1] = self._result(event, result, reason, at)
 
     def _retry(self, event: Event) -> Sent:
-        key = f"{self.way.key}:{event.id}:{self._run}"
         try:
-            self._api.retry_event(event.id, self.way.endpoint_id, event.account, key)
+            self._ask_again(event)
         except StripeError as error:
             if error.cause == "not_found" and error.failure.error_code != "resource_missing":
                 raise UnsupportedError from None  # the path is not known, the event is
             return self._refused(error)
         text = f"Stripe took it, and within {self.way.verify_timeout_s:g} s it was not processed"
         return Sent(event_resend.FAILED, text, wait=True)
+
+    def _ask_again(self, event: Event) -> None:
+        """Have Stripe send it again; who was one request too many waits a little longer each time."""
+        key = f"{self.way.key}:{event.id}:{self._run}"
+        for pause_s in (*PAUSES_S, None):
+            try:
+                self._api.retry_event(event.id, self.way.endpoint_id, event.account, key)
+            except StripeError as error:
+                if error.cause != "rate_limited" or pause_s is None:
+                    raise
+                time.sleep(pause_s)
+            else:
+                return
 
     def _replay(self, event: Event) -> Sent:
         try:
