@@ -54,7 +54,10 @@ options:
     description:
       - The result of M(brandconnect.incidents.prometheus_query) with the queries C(failure_ratio), C(events) (payments
         in the window), C(events_before) (in as long a window before), C(failed_by_reason) (a vector with the label
-        C(reason)), C(calls_per_s) and C(throttled_ratio) (share of calls answered 429).
+        C(reason)), C(calls_per_s), C(throttled_ratio) (share of calls answered 429), C(calls_by_status) (a vector with
+        the label C(status)) and C(trouble_ratio) (share of payments that failed of late other than for the card).
+      - Lines of a log are believed where C(failed_by_reason) or C(calls_by_status) count what fits them. Where neither
+        is known, the lines stand alone, and RV(reason) says so.
       - Without it, RV(brandconnect.incidents.stripe_payment_intents#module:recent) of O(api) stands for the shares.
     type: dict
     default: {}
@@ -146,6 +149,15 @@ key:
   returned: success
   type: str
   sample: as_expected
+in_the_way:
+  description:
+    - What speaks against trying failed payments again now, in words. What is not known speaks against it.
+    - Empty only if the status page knows of no incident, Stripe answers fast, hardly any call is turned away, and
+      payments are made and hardly fail.
+  returned: success
+  type: list
+  elements: str
+  sample: [Stripe answers slowly]
 evidence:
   description: What was read, each with C(source).
   returned: success

@@ -102,6 +102,18 @@ def test_a_status_page_that_says_nothing_is_no_good_news(
     assert run.finding("payment_cause")["status"] == "ok", "Stripe's own API says that it is well"
 
 
+def test_no_money_moves_while_it_is_not_known_whether_stripe_is_well(
+    runbook: PaymentsRunbook, payments_lab: Lab
+) -> None:
+    payments_lab.break_("payments-left-failed")
+    payments_lab.tell_stripe("status-down")
+    finding = runbook.run().finding("failed_payments")
+    assert (finding["status"], finding["cause"]) == ("degraded", "payments_left_failed")
+    assert finding["recommend"] == []
+    assert finding["data"]["in_the_way"] == ["Stripe's status page is not known"]
+    assert finding["next_step"].startswith("Not yet: Stripe's status page is not known. ")
+
+
 def test_an_incident_of_something_else_at_stripe_explains_nothing(runbook: PaymentsRunbook, payments_lab: Lab) -> None:
     payments_lab.tell_stripe("status-other", "lock-timeout")
     payments_lab.wait_until(

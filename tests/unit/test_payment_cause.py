@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.log_lines import line_text
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.log_patterns import compile_patterns
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause import (
     CAUSES,
     payment_cause,
@@ -15,6 +19,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause_facts import Limits
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.modules.payment_cause import SPEC, run
+from support.runbook import ROOT
 
 NOW = dt.datetime(2026, 11, 24, 15, 0, tzinfo=dt.UTC)
 LIMITS = Limits(
@@ -72,13 +77,16 @@ def stored_key(fingerprint: str = RIGHT, older: tuple[str, ...] = (), **changes:
 
 
 def metrics(ratio: float | None = 0.0, events: float | None = 200, **others: Any) -> Json:
-    reasons = others.pop("reasons", {})
+    reasons, statuses = others.pop("reasons", {}), others.pop("statuses", {})
     values = {"failure_ratio": ratio, "events": events, "calls_per_s": 4.0, "throttled_ratio": 0.0} | others
+    values = {"trouble_ratio": ratio} | values
     results = {
         name: {"status": "no_data" if value is None else "value", "value": value} for name, value in values.items()
     }
     series = [{"labels": {"reason": reason}, "value": count} for reason, count in reasons.items()]
     results["failed_by_reason"] = {"status": "value" if series else "no_data", "value": None, "series": series}
+    series = [{"labels": {"status": status}, "value": count} for status, count in statuses.items()]
+    results["calls_by_status"] = {"status": "value" if series else "no_data", "value": None, "series": series}
     return {"reachable": True, "message": None, "answers": results}
 
 
@@ -206,6 +214,23 @@ ROWS: dict[str, tuple[str, Json]] = {
         "key_stale",
         {"logs": logs(auth=ONE), "stored_key": stored_key(WRONG, ("b",)), "metrics": failing("authentication")},
     ),
+    "key: another, old pods fail, and whether new ones do is unknown": (
+        "unknown",
+        {
+            "logs": logs(auth=ONE) | CUT_OFF,
+            "stored_key": stored_key(WRONG, ("b",)),
+            "metrics": failing("authentication", 0.5),
+        },
+    ),
+    "key rejected: which is right is unknown, and all pods are older": (
+        "key_rejected",
+        {
+            "logs": logs(auth=ALL),
+            "stored_key": stored_key(older=PODS),
+            "metrics": failing("authentication"),
+            "expected": None,
+        },
+    ),
     "key rejected: another, and all pods are older": (
         "key_rejected",
         {"logs": logs(auth=ALL), "stored_key": stored_key(WRONG, ("a", "b")), "metrics": failing("authentication")},
@@ -220,11 +245,35 @@ ROWS: dict[str, tuple[str, Json]] = {
             "metrics": metrics(0.6, throttled_ratio=0.4, reasons={"api_error": 80.0, "rate_limit": 100.0}),
         },
     ),
+    "outage: the page and the pods agree, with more answers 429": (
+        "stripe_outage",
+        {
+            "status": INCIDENT,
+            "logs": logs(stripe_side=ALL, rate_limit=ALL),
+            "metrics": metrics(0.9, throttled_ratio=0.4, reasons={"api_error": 80.0, "rate_limit": 100.0}),
+        },
+    ),
+    "rate limit: a few server errors and an incident are no outage": (
+        "rate_limited",
+        {
+            "status": INCIDENT,
+            "logs": logs(stripe_side={"a": 3}, rate_limit=ALL),
+            "metrics": metrics(0.4, throttled_ratio=0.4, reasons={"api_error": 3.0, "rate_limit": 77.0}),
+        },
+    ),
     "no outage: only our own request fails": ("unknown", {"api": api("timeout")}),
+    "no outage: only our own request fails, and few pay": (
+        "unknown",
+        {"api": api("timeout"), "metrics": metrics(0.0, 5)},
+    ),
     "throttled: no log line says why": ("unknown", {"metrics": metrics(0.0, throttled_ratio=0.5)}),
     "key rejected: the Secret is gone": (
         "key_rejected",
-        {"logs": logs(auth=ALL), "stored_key": {"reachable": False, "exists": False, "message": "not found"}},
+        {
+            "logs": logs(auth=ALL),
+            "metrics": failing("authentication"),
+            "stored_key": {"reachable": False, "exists": False, "message": "not found"},
+        },
     ),
     "key rejected: the Secret is unknown": (
         "key_rejected",
@@ -232,10 +281,20 @@ ROWS: dict[str, tuple[str, Json]] = {
     ),
     "key rejected: the Secret may not be read": (
         "key_rejected",
-        {"logs": logs(auth=ALL), "stored_key": {"reachable": True, "exists": None, "cause": "forbidden", "keys": {}}},
+        {
+            "logs": logs(auth=ALL),
+            "metrics": failing("authentication"),
+            "stored_key": {"reachable": True, "exists": None, "cause": "forbidden", "keys": {}},
+        },
     ),
-    "key rejected: only some pods were asked to pay": ("key_rejected", {"logs": logs(auth=ONE)}),
-    "key rejected: the pods are unknown": ("unknown", {"logs": logs(auth=ALL), "workload": CLUSTER_DOWN}),
+    "key rejected: only some pods were asked to pay": (
+        "key_rejected",
+        {"logs": logs(auth=ONE), "metrics": failing("authentication", 0.02)},
+    ),
+    "key rejected: the pods are unknown": (
+        "unknown",
+        {"logs": logs(auth=ALL), "workload": CLUSTER_DOWN, "metrics": failing("authentication")},
+    ),
     "key rejected: only the counter says so": (
         "unknown",
         {"logs": CLUSTER_DOWN, "metrics": failing("authentication")},
@@ -253,10 +312,13 @@ ROWS: dict[str, tuple[str, Json]] = {
         "key_stale",
         {"logs": logs(auth=ALL), "stored_key": stored_key(older=PODS), "metrics": failing("authentication")},
     ),
-    "key stale: the Secret is unknown": ("key_stale", {"logs": logs(auth=ONE), "stored_key": CLUSTER_DOWN}),
+    "key stale: the Secret is unknown": (
+        "key_stale",
+        {"logs": logs(auth=ONE), "stored_key": CLUSTER_DOWN, "metrics": failing("authentication", 0.5)},
+    ),
     "key stale: neither the Secret nor all logs are known": (
         "unknown",
-        {"logs": logs(auth=ONE) | CUT_OFF, "stored_key": CLUSTER_DOWN},
+        {"logs": logs(auth=ONE) | CUT_OFF, "stored_key": CLUSTER_DOWN, "metrics": failing("authentication", 0.5)},
     ),
     "key stale: the old pod is about to end": (
         "none",
@@ -333,10 +395,58 @@ ROWS: dict[str, tuple[str, Json]] = {
     # success ratio ok, volume 0
     "no traffic": ("no_traffic", {"metrics": metrics(None, 0.0, events_before=90.0)}),
     "no traffic: there was none before": ("unknown", {"metrics": metrics(None, 0.0, events_before=0.0)}),
+    "no traffic: how many there were before is unknown": ("unknown", {"metrics": metrics(None, 0.0)}),
+    "no traffic: there were few before": ("unknown", {"metrics": metrics(None, 0.0, events_before=5.0)}),
     "no traffic: unknown is not nought": ("unknown", {"metrics": metrics(None, None, events_before=90.0)}),
     # beyond the table: the classes of PAY-D2 that have no row
     "permission": ("permission_denied", {"logs": logs(permission=ALL), "metrics": NO_METRICS}),
     "idempotency": ("idempotency_conflict", {"logs": logs(idempotency=ALL), "metrics": metrics(0.2)}),
+    # what the log says has to be counted, where anything counts
+    "log: auth lines among good payments": (
+        "unknown",
+        {"logs": logs(auth=ALL), "metrics": metrics(0.0, 5000, statuses={"200": 5000.0, "401": 0.0})},
+    ),
+    "log: auth lines, counted at zero": (
+        "unknown",
+        {
+            "logs": logs(auth=ALL),
+            "metrics": metrics(0.01, 5000, reasons={"authentication": 0.0, "card_declined": 50.0}),
+        },
+    ),
+    "log: one auth line, and one is counted": (
+        "none",
+        {"logs": logs(auth={"a": 1}), "metrics": metrics(0.0002, 5000, reasons={"authentication": 1.0})},
+    ),
+    "log: the key is refused where payments are not counted": (
+        "key_rejected",
+        {"logs": logs(auth=ALL), "metrics": metrics(0.0, 5000, statuses={"200": 5000.0, "401": 80.0})},
+    ),
+    "log: lock lines while payments fail for something else": (
+        "unknown",
+        {"logs": logs(lock=ALL), "metrics": metrics(0.5, reasons={"lock_timeout": 0.0, "other": 100.0})},
+    ),
+    "log: few locks while payments fail for something else": (
+        "unknown",
+        {"logs": logs(lock=ALL), "metrics": metrics(0.5, reasons={"lock_timeout": 1.0, "other": 99.0})},
+    ),
+    "log: many lines of a lock, but what is counted is the rate": (
+        "rate_limited",
+        {
+            "logs": logs(lock=ALL, rate_limit={"a": 5}),
+            "metrics": metrics(0.4, throttled_ratio=0.4, reasons={"rate_limit": 60.0, "lock_timeout": 0.0}),
+        },
+    ),
+    "log: reasons in words of others say nothing against it": (
+        "lock_timeout",
+        {"logs": logs(lock=ALL), "metrics": metrics(0.5, reasons={"E_LOCK": 100.0})},
+    ),
+    "mix: declines and network, none enough alone": (
+        "unknown",
+        {
+            "logs": logs(declines=ALL, network=ALL),
+            "metrics": metrics(0.09, reasons={"card_declined": 9.0, "connection": 9.0}),
+        },
+    ),
     # nothing is wrong, or it is not known
     "healthy": ("none", {}),
     "healthy: few payments": ("none", {"metrics": metrics(0.0, 3)}),
@@ -396,7 +506,7 @@ def test_a_secret_that_may_not_be_read_is_no_missing_key() -> None:
 
 
 def test_the_pods_that_it_shows_on_are_named() -> None:
-    said = judged(logs=logs(auth=ONE), stored_key=stored_key(older=("b",)))
+    said = judged(logs=logs(auth=ONE), stored_key=stored_key(older=("b",)), metrics=failing("authentication", 0.5))
     assert (said["pods"], said["key"]) == (["b"], "as_expected")
     assert judged()["pods"] == []
 
@@ -422,3 +532,141 @@ def test_hostile_text_of_a_system_is_bounded() -> None:
     said = judged(metrics=NO_METRICS | {"message": "x\n" * 5000})
     assert max(map(len, said["gaps"])) < 250
     assert "\n" not in "".join(said["gaps"])
+
+
+def test_a_mix_of_causes_is_named() -> None:
+    reason = judged(**ROWS["mix: declines and network, none enough alone"][1])["reason"]
+    assert "no log line" not in reason
+    assert "declines 9" in reason
+    assert "network 9" in reason
+
+
+def test_how_many_were_before_is_not_made_up() -> None:
+    few = judged(metrics=metrics(None, 0.0, events_before=5.0))
+    assert "5 in as long a time before" in few["reason"]
+    assert few["gaps"] == [few["reason"]]
+
+
+def test_what_only_the_log_says_is_said_to_be_so() -> None:
+    alone = judged(logs=logs(auth=ALL), metrics=NO_METRICS)
+    assert (alone["cause"], "by the log alone" in alone["reason"]) == ("key_rejected", True)
+    assert "by the log alone" not in judged(logs=logs(auth=ALL), metrics=failing("authentication"))["reason"]
+
+
+def test_an_outage_shows_on_the_pods_that_get_server_errors() -> None:
+    agree = ROWS["outage: the page and the pods agree, with more answers 429"][1]
+    assert judged(**agree | {"logs": logs(stripe_side=ONE, rate_limit={"a": 90})})["pods"] == ["b"]
+
+
+DEFAULTS = yaml.safe_load((ROOT / "roles/payment_failure/defaults/main.yml").read_text(encoding="utf-8"))
+LOCKED = (
+    "This object cannot be accessed right now because another API request or Stripe process is currently accessing it."
+)
+
+
+def line(message: str = "payment failed", **err: str) -> str:
+    return json.dumps({"level": "error", "msg": message, "err": err})
+
+
+LINES: dict[str, tuple[str | None, str]] = {
+    "lock: the code of a JSON line": ("lock", line(type="StripeRateLimitError", message="x", code="lock_timeout")),
+    "lock: Stripe's text": ("lock", f"StripeRateLimitError: {LOCKED}"),
+    "lock: an object as node prints it": ("lock", "  code: 'lock_timeout',"),
+    "lock: PostgreSQL's setting": (None, line('unrecognized configuration parameter "lock_timeout"')),
+    "lock: a statement": (None, "2026-11-24 15:00:00 UTC LOG:  statement: SET lock_timeout = '2s'"),
+    "auth: the class of a JSON line": ("auth", line(type="StripeAuthenticationError", message="x")),
+    "auth: the code of a JSON line": ("auth", line(type="Error", message="x", code="api_key_expired")),
+    "auth: a line of text": ("auth", "ERROR [Payments] StripeAuthenticationError: Expired"),
+    "auth: Stripe's text": ("auth", line("Expired API Key provided: sk_live_***0000")),
+    "auth: an object as node prints it": ("auth", "  code: 'api_key_expired',"),
+    "auth: a user agent": (None, '127.0.0.1 - - "GET / HTTP/1.1" 200 5 "-" "api_key_expired"'),
+    "auth: a path": (None, '127.0.0.1 - - "GET /StripeAuthenticationError HTTP/1.1" 404 5 "-" "curl"'),
+    "auth: a user agent in JSON": (None, json.dumps({"msg": "GET /", "ua": "code: 'api_key_expired'"})),
+    "permission: the class of a JSON line": ("permission", line(type="StripePermissionError", message="x")),
+    "permission: a user agent": (None, '127.0.0.1 - - "GET / HTTP/1.1" 200 5 "-" "StripePermissionError"'),
+    "rate limit stays one": ("rate_limit", line(type="StripeRateLimitError", message="x", code="rate_limit")),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), LINES.values(), ids=LINES)
+def test_what_the_roles_patterns_take_for_an_error_of_stripe(name: str | None, text: str) -> None:
+    patterns = compile_patterns(DEFAULTS["payment_failure_log_patterns"])
+    assert patterns.classify(line_text(text.encode())) == name
+    assert not patterns.every_line
+    if name:
+        assert any(word in text.encode().lower() for word in patterns.words), "it would not be looked at"
+
+
+def claimed(*findings: tuple[str, str, str, str]) -> str | None:
+    """What the header says on the status page, where these findings are all there are."""
+    header = yaml.safe_load((ROOT / "roles/payment_failure/meta/runbook.yml").read_text(encoding="utf-8"))
+    (page,) = (notice for notice in header["messages"]["notices"] if notice["purpose"] == "status_page")
+    have = {finding[:3] for finding in findings} | {finding[:4] for finding in findings}
+    for entry in page["component_status"]:
+        wanted = [
+            {(each["check"], each["component"], state, *cause) for state in each["status"] for cause in causes}
+            for each in entry["findings"]
+            for causes in [[(cause,) for cause in each.get("cause", [])] or [()]]
+        ]
+        if all(choices & have for choices in wanted):
+            return str(entry["status"])
+    return None
+
+
+def test_the_status_page_claims_what_is_proved() -> None:
+    outage = ("payment_cause", "backend", "degraded", "stripe_outage")
+    page, pods = (
+        ("stripe_status", "stripe", "down", "stripe_incident"),
+        ("logs", "backend", "degraded", "stripe_errors"),
+    )
+    assert claimed(outage, ("stripe_api", "stripe", "down", "timeout")) is None
+    assert claimed(outage, page) is None
+    assert claimed(outage, pods) is None
+    assert claimed(outage, page, pods) == "partial_outage"
+    assert claimed(outage, ("failure_ratio", "prometheus", "degraded", "failing")) == "partial_outage"
+
+
+WELL = metrics(0.0, 200)
+IN_THE_WAY: dict[str, tuple[str | None, Json]] = {
+    "nothing": (None, {}),
+    "an incident": ("unresolved incident", {"status": INCIDENT}),
+    "the page is unknown": ("status page", {"status": PAGE_UNKNOWN}),
+    "the page is stale": ("status page", {"status": status(fresh=False)}),
+    "slow": ("slow", {"api": api(latency_s=2.9)}),
+    "how fast is unknown": ("fast", {"api": api(latency_s=None)}),
+    "our own request is refused": ("own request", {"api": api("forbidden")}),
+    "our own request was not made": ("own request", {"api": {}}),
+    "throttled": ("turns 50% of the calls away", {"metrics": metrics(throttled_ratio=0.5, calls_per_s=80.0)}),
+    "throttled is unknown": ("how many calls", {"metrics": metrics(throttled_ratio=None)}),
+    "payments failed of late": ("10.0% of the payments", {"metrics": metrics(trouble_ratio=0.1)}),
+    "nobody pays": ("no payment shows", {"metrics": metrics(trouble_ratio=None)}),
+    "no metrics": ("no payment shows", {"metrics": NO_METRICS}),
+}
+
+
+@pytest.mark.parametrize(("part", "given"), IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_what_speaks_against_moving_money_is_named(part: str | None, given: Json) -> None:
+    said = judged(**{"metrics": WELL} | given)["in_the_way"]
+    assert (said == []) is (part is None), said
+    assert part is None or any(part in text for text in said), said
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"auth": None},
+        {"auth": {"count": 3, "pods": {"a": 3}, "last_at": "yesterday"}},
+        {"auth": {"count": 3, "pods": {"a": 3}, "last_at": "2026-11-24T14:59:55"}},
+        {"auth": {"count": 3, "pods": {"a": 3}, "last_at": 7}},
+        {"auth": {"count": 3, "pods": ["a"]}},
+        {"auth": "x"},
+    ],
+)
+def test_an_answer_of_another_shape_is_no_crash(classes: Json) -> None:
+    assert judged(logs=logs() | {"classes": classes})["cause"] in CAUSES
+
+
+def test_a_time_that_cannot_be_read_may_be_now() -> None:
+    found = logs(auth=ALL)
+    found["classes"]["auth"]["last_at"] = "yesterday"
+    assert judged(logs=found, metrics=failing("authentication"))["cause"] == "key_rejected"

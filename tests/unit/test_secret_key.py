@@ -134,3 +134,10 @@ def test_options_that_make_no_sense(changes: dict[str, Any]) -> None:
         read_wish({**given, "incident": "", **changes})
     assert "c4n4ry" not in json.dumps(raised.value.message)
     assert read_wish({**given, "incident": ""}) == Wish("KEY", b"c4n4ry")
+
+
+@pytest.mark.parametrize("data", [{"KEY": 7}, {"KEY": None}, {"KEY": ["x"]}, {"KEY": "é"}, ["KEY"], {}])
+def test_data_that_no_api_server_gives_is_no_crash(data: Any) -> None:
+    plan = make_plan(secret(data=data), wish(create=True))
+    assert plan.status == "planned"
+    assert plan.targets[0]["from"] is None

@@ -9,9 +9,17 @@ the pods say together outranks each alone: the page lags behind, an own request 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause_counts import (
+    classes_that_matter,
+    doubtful,
+    failing_share,
+    in_the_way,
+    mix,
+    where,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause_facts import (
     ANSWERED,
     AUTH,
@@ -53,15 +61,14 @@ CAUSES = (
     "unknown",
 )
 
-# a working system never logs one of these
-_NEVER_NORMAL = frozenset({AUTH, PERMISSION, MODE})
 _STRIPE_TAKES_REQUESTS = frozenset({OK, SLOW, ANSWERED})
 
 Verdict = tuple[str, str]
 
 
 def payment_cause(given: Mapping[str, Any], limits: Limits, now: dt.datetime) -> Json:
-    """Return ``cause``, ``reason``, ``pods`` (those that it shows on), ``key``, ``evidence`` and ``gaps``.
+    """Return ``cause``, ``reason``, ``pods`` (those that it shows on), ``key``, ``in_the_way``,
+    ``evidence`` and ``gaps``.
 
     Args:
         given: by the options of the module payment_cause, see there.
@@ -69,61 +76,35 @@ def payment_cause(given: Mapping[str, Any], limits: Limits, now: dt.datetime) ->
         now: the instant that the logs were read, aware.
     """
     facts = read_facts(given, limits, now)
-    top = _top(facts, limits)
-    cause, reason = _outage(facts, top, limits) or _of_class(facts, top, limits) or _without_class(facts, limits)
+    seen = classes_that_matter(facts, limits)
+    top = seen[0] if seen else None
+    cause, reason = _outage(facts, seen, limits) or _of_class(facts, top, limits) or _without_class(facts, limits)
+    shown = STRIPE_SIDE if cause == "stripe_outage" and STRIPE_SIDE in seen else top
     return {
         "cause": cause,
         "reason": reason,
-        "pods": sorted(facts.failing(top)) if top and cause not in ("none", "unknown") else [],
+        "pods": sorted(facts.failing(shown)) if shown and cause not in ("none", "unknown") else [],
         "key": facts.key,
+        "in_the_way": in_the_way(facts, limits),
         "evidence": _evidence(facts),
         "gaps": list(facts.gaps) or ([reason] if cause == "unknown" else []),
     }
 
 
-def _top(facts: Facts, limits: Limits) -> str | None:
-    """The class of errors that matters and is the most frequent; ``None`` where none does."""
-    found = [name for name in INFRASTRUCTURE if _seen(facts, name) and _matters(facts, name, limits)]
-    return max(found, key=lambda name: _weight(facts, name), default=None)
-
-
-def _seen(facts: Facts, name: str) -> bool:
-    """Whether a class occurs now. Where every log was read, what is in none of them is over, whatever is counted."""
-    return bool(facts.lines(name)) or (not facts.read_all and bool((facts.metrics.reasons or {}).get(name)))
-
-
-def _weight(facts: Facts, name: str) -> float:
-    return (facts.metrics.reasons or {}).get(name) or float(facts.lines(name))
-
-
-def _matters(facts: Facts, name: str, limits: Limits) -> bool:
-    if name in _NEVER_NORMAL:  # one line may be anybody's; what is counted, or said again, is not
-        return facts.lines(name) >= limits.min_lines or bool((facts.metrics.reasons or {}).get(name))
-    throttled = facts.metrics.throttled_ratio
-    if name in (RATE_LIMIT, LOCK) and throttled is not None and throttled >= limits.throttled_ratio:
-        return True
-    share = _failing(facts, limits)
-    if share is None:
-        return facts.lines(name) >= limits.min_lines or not facts.lines(name)
-    return share * (1 - (facts.declined or 0.0)) >= limits.failure_ratio
-
-
-def _failing(facts: Facts, limits: Limits) -> float | None:
-    """Share of the payments that fail; ``None`` where there are too few to tell."""
-    enough = facts.metrics.events is not None and facts.metrics.events >= limits.min_events
-    return facts.metrics.ratio if enough else None
-
-
-def _outage(facts: Facts, top: str | None, limits: Limits) -> Verdict | None:
+def _outage(facts: Facts, seen: Sequence[str], limits: Limits) -> Verdict | None:
     """Stripe itself: our own request says so, or its page and the pods do."""
-    broken = facts.probe in (SERVER, SILENT)
-    if top not in (None, STRIPE_SIDE, NETWORK) and not (broken and top in (RATE_LIMIT, LOCK)):
+    broken, top = facts.probe in (SERVER, SILENT), seen[0] if seen else None
+    agree = STRIPE_SIDE in seen and (broken or facts.incident)  # answers 429 or 401 come with many an outage
+    if top not in (None, STRIPE_SIDE, NETWORK) and not agree and not (broken and top in (RATE_LIMIT, LOCK)):
         return None
-    share = _failing(facts, limits)
+    share = failing_share(facts, limits)
+    if share is None and facts.read_all:  # few payments that are well still say more than one answer to us
+        share = facts.metrics.ratio
     ours = not (facts.incident or facts.lines(STRIPE_SIDE) or facts.lines(NETWORK))
     if broken and ours and top is None and share is not None and share < limits.failure_ratio:
         return "unknown", f"Stripe does not do what we ask ourselves, while only {share:.1%} of the payments fail"
-    pods = f", and {_where(facts, top)}" if top else ""
+    shown = STRIPE_SIDE if agree else top
+    pods = f", and {where(facts, shown)}" if shown else ""
     if facts.probe == SERVER:
         return "stripe_outage", f"Stripe answers our own request with a server error{pods}{_page(facts)}"
     if facts.probe == SILENT:
@@ -147,75 +128,88 @@ def _of_class(facts: Facts, top: str | None, limits: Limits) -> Verdict | None:
     if top == AUTH:
         return _key(facts)
     if top == RATE_LIMIT:
-        return "rate_limited", f"Stripe turns requests away as too many, {_where(facts, top)}{_calls(facts, limits)}"
+        return "rate_limited", f"Stripe turns requests away as too many, {where(facts, top)}{_calls(facts, limits)}"
     if top is None:
         return None
     return {
-        PERMISSION: ("permission_denied", f"Stripe refuses what the key may not do, {_where(facts, top)}"),
-        MODE: ("mode_mismatch", f"a key of one mode is used for objects of the other, {_where(facts, top)}"),
-        LOCK: ("lock_timeout", f"requests wait in vain for the same object at Stripe, {_where(facts, top)}"),
-        IDEMPOTENCY: ("idempotency_conflict", f"keys are used again with other parameters, {_where(facts, top)}"),
+        PERMISSION: ("permission_denied", f"Stripe refuses what the key may not do, {where(facts, top)}"),
+        MODE: ("mode_mismatch", f"a key of one mode is used for objects of the other, {where(facts, top)}"),
+        LOCK: ("lock_timeout", f"requests wait in vain for the same object at Stripe, {where(facts, top)}"),
+        IDEMPOTENCY: ("idempotency_conflict", f"keys are used again with other parameters, {where(facts, top)}"),
     }[top]
 
 
 def _stripe_side(facts: Facts) -> Verdict:
     some = _only_some(facts, STRIPE_SIDE)
     if some is None:
-        return "unknown", f"Stripe answers with server errors, {_where(facts, STRIPE_SIDE)}, but not every pod is known"
+        return "unknown", f"Stripe answers with server errors, {where(facts, STRIPE_SIDE)}, but not every pod is known"
     if some:
-        return "bad_pod", f"server errors only {_where(facts, STRIPE_SIDE)}, while Stripe takes our own request"
-    return "stripe_outage", f"Stripe answers the pods with server errors, {_where(facts, STRIPE_SIDE)}{_page(facts)}"
+        return "bad_pod", f"server errors only {where(facts, STRIPE_SIDE)}, while Stripe takes our own request"
+    return "stripe_outage", f"Stripe answers the pods with server errors, {where(facts, STRIPE_SIDE)}{_page(facts)}"
 
 
 def _network(facts: Facts) -> Verdict:
     """The pods do not reach Stripe; whether it is Stripe or the way there, somebody else's request tells."""
     if facts.probe in _STRIPE_TAKES_REQUESTS:
-        return "egress_broken", f"Stripe takes our own request, but not those of the pods: {_where(facts, NETWORK)}"
+        return "egress_broken", f"Stripe takes our own request, but not those of the pods: {where(facts, NETWORK)}"
     if facts.probe == UNREACHABLE and facts.incident is False:
         return (
             "egress_broken",
-            f"neither the pods nor we reach Stripe's API, whose status page knows of nothing: {_where(facts, NETWORK)}",
+            f"neither the pods nor we reach Stripe's API, whose status page knows of nothing: {where(facts, NETWORK)}",
         )
-    return "unknown", f"the pods do not reach Stripe, {_where(facts, NETWORK)}; whether Stripe is up is not known"
+    return "unknown", f"the pods do not reach Stripe, {where(facts, NETWORK)}; whether Stripe is up is not known"
 
 
 def _key(facts: Facts) -> Verdict:
     """The key that pods use is refused: it is the platform's, or that of pods that are older than the Secret."""
-    failing, where = facts.failing(AUTH), _where(facts, AUTH)
+    failing, on = facts.failing(AUTH), where(facts, AUTH)
     if facts.running is None or not failing:
-        return "unknown", f"Stripe refuses the key, {where}; which pods that concerns is not known"
-    if facts.older is not None and failing <= facts.older and facts.read_all and facts.running - failing - facts.older:
+        return "unknown", f"Stripe refuses the key, {on}; which pods that concerns is not known"
+    only_old = facts.older is not None and failing <= facts.older
+    stale = ("key_stale", f"Stripe refuses the key, {on}, which started before the Secret was changed")
+    if only_old and facts.running - failing - (facts.older or frozenset()):
         # whatever the inventory says: the key of the Secret is good in the pods that have it
-        return "key_stale", f"Stripe refuses the key, {where}, which started before the Secret was changed"
+        if facts.read_all:
+            return stale
+        if facts.key == "differs":
+            return "unknown", f"Stripe refuses the key, {on}, all old; whether that of the Secret is good is not known"
     if facts.key in ("differs", "missing"):
         word = "another key than the one to be used" if facts.key == "differs" else "no key"
-        return "key_rejected", f"Stripe refuses the key, {where}, and the Secret holds {word}"
-    if facts.older is not None and failing <= facts.older:
-        return "key_stale", f"Stripe refuses the key, {where}, which started before the Secret was changed"
-    if failing == facts.running:
-        return "key_rejected", f"Stripe refuses the key, {where}"
+        return "key_rejected", f"Stripe refuses the key, {on}, and the Secret holds {word}"
+    if failing == facts.running and not (only_old and facts.key == "as_expected"):
+        # anything may have written the Secret since; only a key that is known to be right makes a restart help
+        return "key_rejected", f"Stripe refuses the key, {on}"
+    if only_old:
+        return stale
     if facts.older is not None:
-        return "key_rejected", f"Stripe refuses the key, {where} so far; every pod has the Secret's key"
+        return "key_rejected", f"Stripe refuses the key, {on} so far; every pod has the Secret's key"
     if facts.read_all:
-        return "key_stale", f"Stripe refuses the key, {where}, while the other pods' is good"
-    return "unknown", f"Stripe refuses the key, {where}; whether other pods' is good is not known"
+        return "key_stale", f"Stripe refuses the key, {on}, while the other pods' is good"
+    return "unknown", f"Stripe refuses the key, {on}; whether other pods' is good is not known"
 
 
 def _without_class(facts: Facts, limits: Limits) -> Verdict:
-    share = _failing(facts, limits)
+    share = failing_share(facts, limits)
     ratio = facts.metrics.ratio
     if share is not None and share * (facts.declined or 0.0) >= limits.failure_ratio:
         text = f"{share:.0%} of the payments fail, {facts.declined:.0%} of them because the card is declined"
         return "declines", text
     if share is not None and share >= limits.failure_ratio:
-        return "unknown", f"{share:.0%} of the payments fail, and no log line of the pods says why"
+        return "unknown", f"{share:.0%} of the payments fail, and {mix(facts)}"
     if facts.metrics.events == 0 and (facts.metrics.events_before or 0) >= limits.min_events:
         return "no_traffic", f"no payment is made, {facts.metrics.events_before:.0f} were in as long a time before"
     if facts.metrics.events == 0:
-        return "unknown", "no payment was made, and none in as long a time before: whether that is usual is not known"
+        before = facts.metrics.events_before
+        number = "an unknown number" if before is None else f"{before:.0f}" if before else "none"
+        return (
+            "unknown",
+            f"no payment was made, and {number} in as long a time before: whether that is usual is not known",
+        )
     throttled = facts.metrics.throttled_ratio
     if throttled is not None and throttled >= limits.throttled_ratio:
         return "unknown", f"Stripe turns {throttled:.0%} of the calls away, and no log line of the pods says why"
+    for name in doubtful(facts, limits):
+        return "unknown", f"{where(facts, name)} speak of {name}, and nothing of the kind is counted"
     missing = _needed(facts)
     if missing:
         return "unknown", f"nothing speaks of a failure, but {'; '.join(missing)}"
@@ -242,14 +236,6 @@ def _only_some(facts: Facts, name: str) -> bool | None:
     if failing == facts.running:
         return False
     return True if facts.read_all else None
-
-
-def _where(facts: Facts, name: str) -> str:
-    lines, failing = facts.lines(name), facts.failing(name)
-    if not lines:
-        return f"{_weight(facts, name):.0f} failed payments"
-    total = f"{len(failing)} of {len(facts.running)}" if facts.running is not None else str(len(failing))
-    return f"{lines} lines of {total} pods"
 
 
 def _calls(facts: Facts, limits: Limits) -> str:

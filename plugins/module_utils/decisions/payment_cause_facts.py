@@ -74,6 +74,8 @@ class Metrics:
     reasons: Mapping[str, float] | None = None
     calls_per_s: float | None = None
     throttled_ratio: float | None = None
+    trouble_ratio: float | None = None
+    statuses: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Facts:
     Attributes:
         incident: whether Stripe's status page has an unresolved incident that concerns payments and is fresh.
         probe: what our own request to Stripe met, one of the words above.
+        latency_s: how long its answer took.
         classes: lines of each class that was seen of late, of pods that stay.
         pods: names of the pods that wrote them, by class.
         read_all: whether every log was read, to its end.
@@ -96,6 +99,7 @@ class Facts:
 
     incident: bool | None = None
     probe: str | None = None
+    latency_s: float | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
     pods: Mapping[str, frozenset[str]] = field(default_factory=dict)
     read_all: bool = False
@@ -143,6 +147,7 @@ def read_facts(given: Mapping[str, Any], limits: Limits, now: dt.datetime) -> Fa
     return Facts(
         incident=incident,
         probe=probe,
+        latency_s=api.get("latency_s"),
         classes=classes,
         pods=pods,
         read_all=read_all,
@@ -191,14 +196,25 @@ def _seen(
     """The classes of which a line was written of late, by pods that stay; one without a time may be of now."""
     counts: dict[str, int] = {}
     pods: dict[str, frozenset[str]] = {}
-    for name, found in (logs.get("classes") or {}).items():
-        last = found.get("last_at")
-        age = (now - dt.datetime.fromisoformat(last)).total_seconds() if last else 0.0
-        by_pod = {pod: int(count) for pod, count in (found.get("pods") or {}).items() if count}
+    for name, found in _mapping(logs.get("classes")).items():
+        age = _age_s(_mapping(found).get("last_at"), now)
+        by_pod = {pod: int(count) for pod, count in _mapping(_mapping(found).get("pods")).items() if count}
         staying = {pod: count for pod, count in by_pod.items() if running is None or pod in running}
         if staying and age <= recent_s:
             counts[name], pods[name] = sum(staying.values()), frozenset(staying)
     return counts, pods
+
+
+def _age_s(last: Any, now: dt.datetime) -> float:
+    try:
+        at = dt.datetime.fromisoformat(last)
+    except (TypeError, ValueError):
+        return 0.0
+    return (now - (at if at.tzinfo else at.replace(tzinfo=dt.UTC))).total_seconds()
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {}
 
 
 def _unread(logs: Mapping[str, Any]) -> str | None:
@@ -249,9 +265,11 @@ def _metrics(result: Mapping[str, Any]) -> Metrics:
         ratio=value("failure_ratio"),
         events=value("events"),
         events_before=value("events_before"),
-        reasons=_reasons(values.get("failed_by_reason") or {}),
+        reasons=_reasons(values.get("failed_by_reason") or {}, value("failure_ratio")),
         calls_per_s=value("calls_per_s"),
         throttled_ratio=value("throttled_ratio"),
+        trouble_ratio=value("trouble_ratio"),
+        statuses=_by_label(values.get("calls_by_status") or {}, "status"),
     )
 
 
@@ -265,17 +283,27 @@ def _listed(recent: Mapping[str, Any], limits: Limits) -> Metrics:
     return Metrics(ratio=failed / total, events=total, reasons={DECLINES: cards, "": failed - cards})
 
 
-def _reasons(entry: Mapping[str, Any]) -> dict[str, float] | None:
-    """Failed payments by class, from the samples of a vector by ``reason``."""
+def _reasons(entry: Mapping[str, Any], ratio: float | None) -> dict[str, float] | None:
+    """Failed payments by class. A counter of failures without a series says that none failed."""
+    found = _by_label(entry, "reason")
+    if found is None:
+        return {} if ratio == 0 and entry.get("status") == "no_data" else None
+    counts: dict[str, float] = {}
+    for reason, count in found.items():
+        name = REASONS.get(reason, reason)
+        counts[name] = counts.get(name, 0.0) + count
+    return counts
+
+
+def _by_label(entry: Mapping[str, Any], label: str) -> dict[str, float] | None:
+    """What the samples of a vector say, by the value of a label."""
     if entry.get("status") != "value":
         return None
     counts: dict[str, float] = {}
     for sample in entry.get("series") or entry.get("samples") or []:
         labels = sample.get("labels") or sample.get("metric") or {}
-        if "reason" not in labels or sample.get("value") is None:
-            continue
-        name = REASONS.get(str(labels["reason"]), str(labels["reason"]))
-        counts[name] = counts.get(name, 0.0) + float(sample["value"])
+        if label in labels and sample.get("value") is not None:
+            counts[str(labels[label])] = counts.get(str(labels[label]), 0.0) + float(sample["value"])
     return counts or None
 
 

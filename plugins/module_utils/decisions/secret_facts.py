@@ -14,12 +14,12 @@ from typing import Any
 FINGERPRINT_LENGTH = 12
 
 
-def key_facts(data: Mapping[str, str] | None, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def key_facts(data: Any, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what is known of each key: of those asked for, or of all.
 
     ``length`` is in bytes. ``fingerprint`` is the beginning of the SHA-256 of the value, ``None`` for an empty one.
     """
-    values = data or {}
+    values = data if isinstance(data, Mapping) else {}
     return {key: _facts(values.get(key)) for key in (keys or sorted(values))}
 
 
@@ -53,12 +53,12 @@ def older_pods(pods: Iterable[Mapping[str, Any]], moment: str | None) -> list[di
     ]
 
 
-def _facts(encoded: str | None) -> dict[str, Any]:
+def _facts(encoded: Any) -> dict[str, Any]:
     if encoded is None:
         return {**dict.fromkeys(("length", "empty", "trailing_whitespace", "fingerprint")), "exists": False}
     try:
         value = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, TypeError, ValueError):  # no answer of an API server, but of what poses as one
         return {**dict.fromkeys(("length", "empty", "trailing_whitespace", "fingerprint")), "exists": True}
     return {
         "exists": True,

@@ -11,6 +11,7 @@ from incident_runbooks.lab import rolled
 from incident_runbooks.lab.faults import workloads
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.stripe import control
+from incident_runbooks.lab.stripe.world import REQUESTS_PER_SECOND
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 from incident_runbooks.lab.workloads.scenarios import FaultFile, Step
 
@@ -36,6 +37,14 @@ def fails(reason: str, said: str) -> Shows:
         return counted and flow.every_pod_says(said)
 
     return holds
+
+
+def _sends_too_much(flow: Flow) -> bool:
+    """Return whether the backend has sent more than Stripe takes, for long enough that a rate over a window says so."""
+    from incident_runbooks.lab.flow import WINDOW_S  # noqa: PLC0415 - as below
+
+    calls = flow.counted("stripe_api_requests_total", 1.5 * REQUESTS_PER_SECOND * WINDOW_S)
+    return calls and fails("rate_limit", "StripeRateLimitError")(flow)
 
 
 def inject(lab: Lab, name: str, do: Callable[[Lab, Flow], None], shows: Shows) -> None:
@@ -135,7 +144,7 @@ FAULTS = (
         "rate_limited",
         # customers come whatever pods there are; two requests each
         step(FaultFile(_BACKEND, "payment-burst", {"per_second": 8.0}, survives_restart=True)),
-        fails("rate_limit", "StripeRateLimitError"),
+        _sends_too_much,
         ("lower-rate-limit",),
     ),
     _fault(
