@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from modules.k8s_support import Api, Reply, api
 
 from incident_runbooks import schemas
 from incident_runbooks.lab.lab import Lab
@@ -18,6 +19,7 @@ from support.payments import PaymentsRunbook, World
 from support.platform import wait_until
 from support.runbook import Run
 
+__all__ = ["api"]
 ROLES = tuple(f"payment-failure-{name}" for name in ("diagnose", "secrets", "retry", "remediate"))
 REMEDIATE = ROLES[-1]
 DEPLOYMENT = "/apis/apps/v1/namespaces/brandconnect/deployments/backend"
@@ -286,27 +288,31 @@ def test_what_moves_more_than_is_allowed_stays(runbook: Rehearsal, payments_lab:
     assert "currency_not_allowed" in reasons
 
 
-LINE = {
-    "level": "error",
-    "context": "PaymentsService",
-    "msg": "StripeInvalidRequestError: No such payment_intent; a similar object exists in live mode, but a test mode "
-    "key was used to make this request.",
+OTHER_MODE = {
+    "error": {
+        "type": "invalid_request_error",
+        "code": "resource_missing",
+        "message": "No such payment_intent; a similar object exists in live mode, but a test mode key was used to make "
+        "this request.",
+    }
 }
-SIDECAR = f"while :; do echo '{json.dumps(LINE)}'; sleep 1; done"
 
 
-def test_a_rollout_that_uses_the_wrong_mode_is_undone(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
-    """The Secret has the right key, so it is the version."""
-    template = world.cluster.get("deployments", "backend")["spec"]["template"]
-    (container,) = template["spec"]["containers"]
-    talker = {"name": "talker", "image": container["image"], "command": ["/bin/sh", "-c", SIDECAR]}
-    world.cluster.api.patch(DEPLOYMENT, {"spec": {"template": {"spec": {"containers": [talker]}}}})
+def test_a_rollout_that_uses_the_wrong_mode_is_undone(
+    runbook: Rehearsal, world: World, payments_lab: Lab, api: Api
+) -> None:
+    """The Secret has the right key, so it is the version: Stripe answers it as for live mode."""
+    (container,) = world.cluster.get("deployments", "backend")["spec"]["template"]["spec"]["containers"]
+    api.answers["/v1/payment_intents"] = Reply(404, OTHER_MODE)
+    changed = {"name": container["name"], "env": [{"name": "STRIPE_API_URL", "value": api.url}]}
+    world.cluster.api.patch(DEPLOYMENT, {"spec": {"template": {"spec": {"containers": [changed]}}}})
     wait_until(lambda: not payments_lab.platform().not_ready(), "complete rollout")
-    payments_lab.wait_until_payments_flow()
+    refused = 'sum(increase(stripe_payment_failed_total{reason="mode"}[5s]))'
+    wait_until(lambda: (world.prometheus.value(refused) or 0) >= 4, "payments fail")
     with world.only_read():
         diagnosis = runbook.run()
     finding = diagnosis.finding("payment_cause")
-    assert (finding["cause"], finding["recommend"]) == ("mode_mismatch", ["undo-rollout"])
+    assert (finding["cause"], finding["recommend"]) == ("mode_mismatch", ["undo-rollout"]), finding
 
     run = runbook.remediate(approve="undo-rollout")
     assert_resolved(run, world, workload="resolved")
