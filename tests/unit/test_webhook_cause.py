@@ -278,6 +278,7 @@ def test_what_is_proven_is_named_whatever_else_is_not_known(given: Json, gap: st
         pytest.param({"endpoints": SILENT, "events": events(4000)}, id="whether-it-is-enabled-is-not-known"),
         pytest.param(FAILING, id="events-fail-and-nothing-explains-it"),
         pytest.param({"events": events(60, kind="charge.refunded")}, id="none-of-its-type-arrived-since"),
+        pytest.param({"events": events(60), "processed": processed(58)}, id="what-arrived-since-may-be-older"),
     ],
 )
 def test_events_are_not_called_missing_of_the_past_while_they_may_fail_again(given: Json) -> None:

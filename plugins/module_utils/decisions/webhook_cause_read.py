@@ -17,6 +17,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
 
 Json = Mapping[str, Any]
 
+_UNDER_WAY = dt.timedelta(seconds=3)  # how long an event may take from its whole second until it is processed
 _NOT_SENT = frozenset({"not_sent", "inconclusive"})
 _ENDPOINT_SAYS = {
     "not_found": "Stripe has no such webhook endpoint",
@@ -121,11 +122,14 @@ def _missing(result: Json, gaps: list[str], notes: list[str]) -> list[Json] | No
 
 
 def _failed_at(missing: Iterable[Json], processed: Json) -> dt.datetime | None:
-    """When the newest event was made after which none of its type was processed."""
+    """When the newest event was made after which none of its type was processed.
+
+    What is processed just after it may have been made before: it takes a while, and Stripe's times are whole seconds.
+    """
     newest = {row.get("type"): _time(row.get("newest_at")) for row in processed.get("rows") or []}
     made = [(event.get("type"), _time(event.get("created"))) for event in missing]
     return max(
-        (at for kind, at in made if at and not ((later := newest.get(kind)) and later > at)),
+        (at for kind, at in made if at and not ((later := newest.get(kind)) and later > at + _UNDER_WAY)),
         default=None,
     )
 

@@ -50,12 +50,14 @@ class Forward:
             raise
         self._socket.listen(_BACKLOG)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket's own signature
-        self._accepting = asyncio.create_task(self._accept(), name=f"service {address}:{port}")
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._accept)
         self._connections: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Listen no more; what is connected stays so."""
-        self._accepting.cancel()  # which closes the socket, once the loop does not look at it any more
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
 
     def cut(self) -> None:
         """End also what is connected."""
@@ -63,14 +65,15 @@ class Forward:
         for connection in self._connections:
             connection.cancel()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        with self._socket:
-            while True:
-                client, _ = await loop.sock_accept(self._socket)
-                task = asyncio.create_task(self._forward(client))
-                self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
+    def _accept(self) -> None:
+        try:
+            client, _ = self._socket.accept()
+        except OSError:  # it has gone again
+            return
+        client.setblocking(False)  # noqa: FBT003 - as above
+        task = self._loop.create_task(self._forward(client))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _forward(self, client: socket.socket) -> None:
         backend = self.backends[next(self._turn) % len(self.backends)]
