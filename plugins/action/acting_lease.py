@@ -11,6 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.lease import identity_of
 from ansible_collections.brandconnect.incidents.plugins.modules.acting_lease import SPEC
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils import preload  # noqa: F401
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections import KUBERNETES
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.in_process import InProcessAction
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import type_of

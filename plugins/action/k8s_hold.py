@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.modules.k8s_hold import SPEC
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils import preload  # noqa: F401
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections import KUBERNETES
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.in_process import InProcessAction
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import is_recorded

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.brandconnect.incidents.plugins.modules.k8s_rollout import SPEC
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils import preload  # noqa: F401
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.connections import KUBERNETES
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.in_process import InProcessAction
 

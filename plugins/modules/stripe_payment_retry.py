@@ -256,11 +256,13 @@ hint:
 import datetime as dt
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
+    check_options,
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
@@ -309,8 +311,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     policy = read_policy(params)
     approved = read_approved(params)
-    with StripeApi(params) as api, Cluster(params) as cluster:
-        work = _Work(params, policy, approved, api, PaymentJob(cluster, params))
+    check_options(params)
+    with StripeApi(params) as api, ExitStack() as stack:
+        # most failed payments are the customer's to try again: then the cluster is not asked at all
+        job = PaymentJob(lambda: stack.enter_context(Cluster(params)), params)
+        work = _Work(params, policy, approved, api, job)
         try:
             work.do(check_mode=check_mode)
         except (StripeError, KubernetesError) as error:

@@ -95,6 +95,54 @@ PROMETHEUS = Connection(
     addresses=frozenset({"prometheus_url"}),
 )
 
+CLICKHOUSE = Connection(
+    component="clickhouse",
+    options={
+        name: name
+        for name in (
+            *("clickhouse_url", "clickhouse_user", "clickhouse_password"),
+            *("clickhouse_database", "clickhouse_ca_cert", "clickhouse_request_timeout"),
+        )
+    },
+    addresses=frozenset({"clickhouse_url"}),
+    needed=("clickhouse_url",),
+)
+REDIS = Connection(
+    component="redis",
+    options={
+        name: name
+        for name in (
+            *("redis_host", "redis_port", "redis_username", "redis_password"),
+            *("redis_tls", "redis_ca_cert", "redis_request_timeout"),
+        )
+    },
+    addresses=frozenset({"redis_host", "redis_port"}),
+    needed=("redis_host",),
+)
+VAULT = Connection(
+    component="vault",
+    options={
+        name: name
+        for name in ("vault_addr", "vault_token", "vault_namespace", "vault_ca_cert", "vault_request_timeout")
+    },
+    addresses=frozenset({"vault_addr"}),
+    needed=("vault_addr",),
+)
+SOCIAL = Connection(
+    component="social",
+    options={name: name for name in ("social_accounts", "social_urls", "social_request_timeout")},
+    addresses=frozenset({"social_accounts", "social_urls"}),
+)
+AUTH = Connection(
+    component="auth",
+    options={
+        name: name
+        for name in ("auth_url", "auth_probe_user", "auth_probe_password", "auth_ca_cert", "auth_request_timeout")
+    },
+    addresses=frozenset({"auth_url"}),
+    needed=("auth_url",),
+)
+
 
 def settings(
     connection: Connection, given: Mapping[str, Any], task_vars: Mapping[str, Any], allowed: Mapping[str, Any]

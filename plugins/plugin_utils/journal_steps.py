@@ -24,8 +24,11 @@ _READ_ONLY = frozenset(
         *("stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints", "webhook_cause"),
         *("k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
         *("rollback_plan", "rollback_read", "rollback_step", "rollback_verify"),
-        *("finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"),
+        *("examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"),
     )
+)
+_RECORDING = frozenset(
+    {"examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"}
 )
 _READ_ONLY_ENDINGS = ("_info", "_facts")  # Ansible's rule for modules that only look
 
@@ -40,6 +43,11 @@ def can_change(action: str | None, check_mode: Any) -> bool:
     if check_mode is True:
         return False
     return action is None or not (action in _READ_ONLY or action.endswith(_READ_ONLY_ENDINGS))
+
+
+def only_looks(module: str) -> bool:
+    """Return whether a module of this collection only looks at something, and is called by its short name."""
+    return f"{COLLECTION}{module}" in _READ_ONLY and module not in _RECORDING
 
 
 def may_record(action: str | None) -> bool:

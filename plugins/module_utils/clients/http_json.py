@@ -236,11 +236,22 @@ def open_transport(limit_s: float, ca_cert: str | None = None) -> Transport:
     Raises:
         IncidentsError: ``requests`` is missing.
     """
+    load_transport()
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_transport import (  # noqa: PLC0415 - requests takes 40 to 70 ms to load
+        Transport,
+    )
+
+    return Transport(limit_s, ca_cert)
+
+
+def load_transport() -> None:
+    """Load what sends requests. Threads that load it at the same time as others may see it half loaded.
+
+    Raises:
+        IncidentsError: ``requests`` is missing.
+    """
     try:
-        from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_transport import (  # noqa: PLC0415 - requests takes 40 to 70 ms to load
-            Transport,
-        )
+        import requests  # noqa: F401, PLC0415 - takes 40 to 70 ms to load
     except ImportError as error:
         library = missing_required_lib("requests", url="https://pypi.org/project/requests/")
         raise IncidentsError(str(library)) from error
-    return Transport(limit_s, ca_cert)

@@ -9,6 +9,7 @@ but names: its own error texts quote whole entries, tokens included.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,18 +24,14 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     one_line,
 )
 
-try:
-    import yaml
-    from kubernetes.client import Configuration
-    from kubernetes.config.config_exception import ConfigException
-    from kubernetes.config.incluster_config import load_incluster_config
-    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
-except ImportError:
-    HAS_KUBERNETES = False
-else:
-    HAS_KUBERNETES = True
+# The package takes half a second to load: only who asks a cluster something waits for it
+HAS_KUBERNETES = importlib.util.find_spec("kubernetes") is not None
+
+if HAS_KUBERNETES:
+    import yaml  # the package requires it
 
 if TYPE_CHECKING:
+    from kubernetes.client import Configuration
     from kubernetes.config.kube_config import ConfigNode
 
 ATTEMPTED = "Logging in to Kubernetes"
@@ -58,6 +55,8 @@ def load_configuration(params: Mapping[str, Any], directory: str) -> Configurati
     Raises:
         KubernetesError: cause ``no_credentials``.
     """
+    from kubernetes.client import Configuration  # noqa: PLC0415 - see HAS_KUBERNETES
+
     configuration = Configuration()
     if not params.get("host") or params.get("kubeconfig") or params.get("context"):
         _load_kubeconfig_or_pod(configuration, params, directory)
@@ -167,6 +166,9 @@ def _load_kubeconfig_or_pod(configuration: Configuration, params: Mapping[str, A
     named = " and ".join(str(path) for path in paths)
     if params.get("kubeconfig") or params.get("context") or os.environ.get("KUBECONFIG"):
         raise _no_credentials(f"there is no kubeconfig {named}")
+    from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415 - see HAS_KUBERNETES
+    from kubernetes.config.incluster_config import load_incluster_config  # noqa: PLC0415
+
     try:
         load_incluster_config(client_configuration=configuration)
     except ConfigException:
@@ -178,6 +180,9 @@ def _load_kubeconfig_or_pod(configuration: Configuration, params: Mapping[str, A
 def _load_kubeconfig(
     configuration: Configuration, paths: list[Path], params: Mapping[str, Any], directory: str
 ) -> None:
+    from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415 - see HAS_KUBERNETES
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # noqa: PLC0415
+
     named = " and ".join(str(path) for path in paths)
     try:
         merger = KubeConfigMerger(os.pathsep.join(map(str, paths)))

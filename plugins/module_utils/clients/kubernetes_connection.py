@@ -17,7 +17,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ansible.module_utils.basic import missing_required_lib
@@ -39,6 +39,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 
 if kubernetes_config.HAS_KUBERNETES:
     import urllib3
+
+if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration
 
 T = TypeVar("T")
@@ -240,6 +242,8 @@ class Connection:
         return KubernetesError(f"{request.text} on {self.server}", replace(failure, message=shown))
 
     def _client(self) -> ApiClient:
+        from kubernetes.client import ApiClient  # noqa: PLC0415 - see kubernetes_config
+
         if not self.configuration.verify_ssl:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user said so
         try:

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import one_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
 
-with suppress(ImportError):  # the client says what is missing before it comes here
-    from kubernetes.config.exec_provider import ExecProvider
-
 if TYPE_CHECKING:
+    from kubernetes.config.exec_provider import ExecProvider
     from kubernetes.config.kube_config import ConfigNode
 
 
@@ -51,6 +49,8 @@ def credentials(plugin: ConfigNode, cluster: ConfigNode, limit_s: float) -> dict
     Raises:
         PluginError: it failed, took too long or answered with something else.
     """
+    from kubernetes.config.exec_provider import ExecProvider  # noqa: PLC0415 - see kubernetes_config
+
     folder = os.path.dirname(os.path.abspath(cluster.path)) if cluster.path else ""  # noqa: PTH100, PTH120 - no Path
     provider = ExecProvider(plugin, folder, cluster)
     name = one_line(str(plugin["command"]), 80)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
@@ -26,7 +27,7 @@ class PaymentJob:
     """The job in one pod.
 
     Args:
-        cluster: where.
+        open_cluster: opens the cluster where pods are, once it is needed.
         params: the options of the module stripe_payment_retry.
 
     Attributes:
@@ -34,11 +35,15 @@ class PaymentJob:
         container: in that pod.
     """
 
-    def __init__(self, cluster: Cluster, params: Mapping[str, Any]) -> None:
-        self._cluster = cluster
+    def __init__(self, open_cluster: Callable[[], Cluster], params: Mapping[str, Any]) -> None:
+        self._open_cluster = open_cluster
         self._params = params
         self.pod: str | None = None
         self.container: str | None = params["container"] or None
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return self._open_cluster()
 
     def choose(self) -> exec_job.Objection | None:
         """Choose pod and container; a stable word and a sentence when there is none to run in.

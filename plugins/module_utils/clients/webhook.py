@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json import USER_AGENT, open_transport
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json import (
+    USER_AGENT,
+    load_transport,
+    open_transport,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import (
     Answer,
     Failure,
@@ -93,6 +97,7 @@ def at_once(jobs: Mapping[Any, Callable[[], Any]], limit_s: float) -> dict[Any, 
     Raises:
         BaseException: what the first job raised that did not work.
     """
+    load_transport()
     done: dict[Any, Any] = {}
     problems: list[BaseException] = []
 
