@@ -42,7 +42,8 @@ install() {
 if [ ! -x "$venv/bin/python" ] || ! fits "$venv/bin/python"; then
     make_venv "$(find_python)"
 fi
-install --require-hashes -r "$requirements"
+# what is pinned is complete
+install --require-hashes --no-deps -r "$requirements"
 install --no-deps --no-build-isolation -e .
 # an editable install copies the collection besides, which would hide the checkout's
 rm -rf "$venv"/lib/python3*/site-packages/ansible_collections/brandconnect

@@ -183,20 +183,13 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import written
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import (
-    Plan,
-    Wish,
-    describe,
-    fingerprint_of,
-    make_plan,
-    read_wish,
-)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.secret_key import set_key
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import make_plan, read_wish
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 
 
@@ -210,62 +203,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     wish = read_wish(params)
     report = Report(dt.datetime.now(dt.UTC))
     with Cluster(params) as cluster:
-        try:
-            _act(cluster, params["name"], wish, report, check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(report.plain() | {"reason": error.message})
-            raise
+        set_key(
+            cluster, params["name"], wish.key, lambda secret: make_plan(secret, wish), report, check_mode=check_mode
+        )
     return report.plain()
-
-
-def _act(cluster: Cluster, name: str, wish: Wish, report: Report, *, check_mode: bool) -> None:
-    path = cluster.path("v1", "secrets", name)
-    secret = cluster.get(path)
-    plan = make_plan(secret, wish)
-    report.before = report.after = describe(secret, wish.key)
-    report.targets, report.caveats = list(plan.targets), list(plan.caveats)
-    if plan.status != "planned":
-        report.end(plan.status, plan.reason, plan.word)
-        _note(report, name, wish, "not_attempted", plan.reason)
-        return
-    report.changed = True
-    if check_mode:
-        report.end("planned", plan.reason)
-        _note(report, name, wish, "would_set", plan.reason)
-        return
-    patched = _patch(cluster, path, plan, report)
-    if patched is None:
-        _note(report, name, wish, "not_attempted", report.reason)
-        return
-    report.after = describe(patched, wish.key)
-    found = fingerprint_of(patched, wish.key)
-    if found == plan.targets[0]["to"]:
-        report.end("done", plan.reason)
-        _note(report, name, wish, "set", f"the key has the fingerprint {found}")
-        return
-    reason = f"the cluster took the patch, but the key has the fingerprint {found}; look for what rewrites Secrets"
-    report.end("failed", f"{plan.reason}; {reason}")
-    _note(report, name, wish, "differs", reason)
-
-
-def _patch(cluster: Cluster, path: str, plan: Plan, report: Report) -> dict[str, Any] | None:
-    """Send the patch and return the Secret; ``None`` on a conflict, when nothing was changed."""
-    try:
-        return cluster.patch(path, plan.patch, "merge")
-    except KubernetesError as error:
-        if error.failure.cause == "conflict":
-            report.changed = False
-            text = "the Secret was changed while it was looked at; look again and make a new plan"
-            report.end("refused", text, "plan_changed")
-            return None
-        report.changed = may_have_happened(error.failure.cause, error.failure.status)
-        report.end("unknown" if report.changed else "failed", error.message)
-        report.results = [{"result": "unknown" if report.changed else "not_attempted", "reason": error.failure.text}]
-        raise
-
-
-def _note(report: Report, name: str, wish: Wish, result: str, reason: str) -> None:
-    report.results = [{"secret_name": name, "key": wish.key, "result": result, "reason": reason}]
 
 
 def _secrets(params: Mapping[str, Any]) -> Iterator[str]:

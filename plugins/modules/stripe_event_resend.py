@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: stripe_event_resend
 short_description: Send events again that the platform has missed
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Sends events to the platform's webhook endpoint again that Stripe has not delivered and that the platform has not
     processed, oldest first, one after the other, and sees in the platform's database that each was processed.

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: stripe_events
 short_description: Find out which of Stripe's events the platform has missed
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Lists events that Stripe has not delivered, and asks the platform's database which of them it has processed all the
     same. What remains is missing.

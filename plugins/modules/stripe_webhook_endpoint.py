@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: stripe_webhook_endpoint
 short_description: Let a disabled webhook endpoint of Stripe get events again
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Enables a webhook endpoint, only if it is disabled, and reads it again to see that it is enabled.
   - Events that were made while it was disabled are not delivered by that. See

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: stripe_webhook_endpoints
 short_description: See whether Stripe delivers events to the platform's webhook endpoint
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Lists the webhook endpoints of the account, finds the platform's among them, and says what is wrong with it.
   - Stripe shows a signing secret only when an endpoint is made, so that it cannot be compared here. See

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: webhook_cause
 short_description: Tell why webhooks of Stripe fail, from the endpoint, the events, the handler and its secret
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads what other modules found out about Stripe's endpoint, undelivered events and the platform's handler, and names
     one cause. The first one that is proven counts.

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: webhook_probe
 short_description: Ask a webhook endpoint as Stripe does, and see whether it answers as it should
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Sends up to three requests to each address, all at the same time. One has no signature, and a healthy endpoint
     answers it with 400. An answer of 2xx means that signatures are not checked, so that anybody can report a payment.

@@ -27,7 +27,8 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "pass", "pwd", "dsn")
 _NO_SECRET_ENDINGS = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
-_WHOLE_NAMES_WITHOUT = frozenset({"pwd", "oldpwd", "restore-webhook-secret"})  # the shell's directories; a remediation
+# the shell's directories; remediations
+_WHOLE_NAMES_WITHOUT = frozenset({"pwd", "oldpwd", "restore-jwt-secret", "restore-webhook-secret"})
 _KEY_KINDS = frozenset(
     {
         *("api", "access", "private", "secret", "signing", "signature", "encryption", "master", "account", "storage"),

@@ -18,9 +18,11 @@ import pytest
 import yaml
 
 from support import (
+    both_ways_clickhouse,
     both_ways_data,
     both_ways_payment_cause,
     both_ways_stripe_payments,
+    both_ways_vault,
     both_ways_webhook_cause,
     both_ways_webhooks,
 )
@@ -44,6 +46,8 @@ def topics(login: dict[str, Any]) -> dict[str, dict[str, Case]]:
         "communications": communication_cases(),
         "pure": pure_cases(),
         "data": both_ways_data.cases(),
+        "clickhouse": both_ways_clickhouse.cases(),
+        "vault": both_ways_vault.cases(),
         "payments": both_ways_stripe_payments.cases(),
         "webhooks": both_ways_webhooks.cases(),
         "causes": both_ways_payment_cause.cases() | both_ways_webhook_cause.cases(),
@@ -265,7 +269,7 @@ def assert_the_same(ways: Ways, titles: Iterable[str]) -> None:
         assert here["failed"] == elsewhere["failed"], title
         nowhere = ways.said[title, "nowhere"]
         assert nowhere["failed"], f"{title}: no ordinary module ran although the connection is not local"
-    for secret in (CANARY, both_ways_stripe_payments.KEY):
+    for secret in (CANARY, both_ways_stripe_payments.KEY, both_ways_vault.TOKEN):
         assert secret not in ways.output
     assert "Traceback" not in ways.output
     wrong = {

@@ -22,7 +22,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 
 LARGEST_VALUE = 512 * 1024  # bytes; the API server takes 1 MiB for the whole Secret
 # https://kubernetes.io/docs/concepts/configuration/secret/
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _OF_THE_CLUSTER = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 # Marks of what writes Secrets from elsewhere, beside those of deployment tools
 _SYNCED = (
@@ -86,7 +86,7 @@ def read_wish(params: Mapping[str, Any]) -> Wish:
     """
     key, value = str(params["key"]), str(params["value"]).encode()
     attempted = "Reading the options of the Secret's key"
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise IncidentsError(f"{attempted}: key may have letters, digits and the characters . _ - only")
     if len(value) > LARGEST_VALUE:
         raise IncidentsError(f"{attempted}: value is larger than {LARGEST_VALUE} bytes")

@@ -102,6 +102,7 @@ def _publish(built: Path, folder: Path) -> None:
 def _with_missing_libraries(packages: Iterable[str]) -> dict[str, str]:
     """Return the version of each package, and of each library that they need and this machine does not have."""
     versions: dict[str, str] = {}
+    provided = _provided()
     waiting = list(packages)
     while waiting:
         name = waiting.pop(0)
@@ -110,7 +111,7 @@ def _with_missing_libraries(packages: Iterable[str]) -> dict[str, str]:
         fields = dict(_FIELD.findall(_record(name)))
         versions[name] = fields["Version"]
         needed = _first_choices(fields.get("Depends", ""), fields.get("Pre-Depends", ""))
-        waiting += [each for each in needed if _is_library(each) and not _installed(each)]
+        waiting += [each for each in needed if _is_library(each) and each not in provided and not _installed(each)]
     return versions
 
 
@@ -140,6 +141,11 @@ def _record(package: str) -> str:
 
 def _installed(package: str) -> bool:
     return _run(["dpkg-query", "-W", "-f=${db:Status-Status}", package]).stdout == "installed"
+
+
+def _provided() -> set[str]:
+    """Return the names under which installed packages stand in for others, such as libgcc-s1 for libgcc1."""
+    return set(_first_choices(*_run(["dpkg-query", "-W", "-f=${Provides}\\n"]).stdout.splitlines()))
 
 
 def _update() -> bool:

@@ -48,6 +48,7 @@ class _Known:
         names: the executables that will do, best first.
         ask: the arguments that make it tell its version.
         says: where the version is in what it says.
+        mute: what a release answers that cannot tell its version; then it has the version of its package.
     """
 
     package: str
@@ -55,10 +56,12 @@ class _Known:
     says: re.Pattern[str]
     beside: tuple[str, ...] = ()
     ask: tuple[str, ...] = ("--version",)
+    mute: str | None = None
 
 
 _REDIS_SAYS = re.compile(r"(?:v=|redis-cli |valkey-cli )(\d+\.\d+\S*)")
 _PROMETHEUS_SAYS = re.compile(r"(?:prometheus|promtool), version (\d+\.\d+\S*)")
+_PACKAGE_VERSION = re.compile(r"_(?:\d+%3a)?(\d+\.\d+[.\d]*)[^/]*/usr/s?bin/")
 PROGRAMS: Mapping[str, _Known] = {
     "redis-server": _Known("redis-server", ("redis-server", "valkey-server"), _REDIS_SAYS, beside=("redis-tools",)),
     "redis-cli": _Known("redis-server", ("redis-cli", "valkey-cli"), _REDIS_SAYS, beside=("redis-tools",)),
@@ -68,6 +71,13 @@ PROGRAMS: Mapping[str, _Known] = {
     ),
     "prometheus": _Known("prometheus", ("prometheus",), _PROMETHEUS_SAYS),
     "promtool": _Known("prometheus", ("promtool",), _PROMETHEUS_SAYS),
+    "clickhouse-server": _Known(
+        "clickhouse-server",
+        ("clickhouse-server",),
+        re.compile(r"ClickHouse .*\bversion (\d+\.\d+\.\d+)"),
+        beside=("clickhouse-common",),  # the program is in its library
+        mute="Unknown option specified: version",
+    ),
 }
 
 
@@ -169,7 +179,9 @@ def _inspect(name: str, path: Path, source: str, environ: Mapping[str, str]) -> 
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    match = known.says.search(done.stdout)
-    if done.returncode != 0 or match is None:
+    match = known.says.search(done.stdout) if done.returncode == 0 else None
+    if match is None and source == "package" and known.mute and known.mute in done.stderr:
+        match = _PACKAGE_VERSION.search(str(path))
+    if match is None:
         return None
     return Program(name=name, path=path, version=match[1].rstrip('",'), source=source, environ=environ)

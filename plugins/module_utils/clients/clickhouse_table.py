@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""What decides about archiving partitions of a ClickHouse table, read at the same time. No decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import clickhouse_reads as reads
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.clickhouse import ClickHouse, Reply, Row
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import Failure
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import clickhouse_sizes as sizes
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_archive import (
+    Column,
+    Seen,
+    Space,
+    archived_columns,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_disk import disk
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
+    DROP_LIMIT,
+    Policy,
+    moment,
+    shown,
+    whole,
+)
+
+LOOKING = "Looking at the table"
+OLD_PARTS_LIFETIME_S = 480
+
+
+class TableReader:
+    """One table and the server that has it.
+
+    Args:
+        params: the options of the module ``clickhouse_archive``, checked.
+
+    Attributes:
+        version: of the server, once it was looked at.
+        columns: as they are archived.
+        unable: columns that this server cannot archive.
+        lifetime_s: seconds until the server removes parts that were dropped.
+    """
+
+    def __init__(self, clickhouse: ClickHouse, params: Mapping[str, Any]) -> None:
+        self._clickhouse, self._params = clickhouse, params
+        self.database, self.name = params["clickhouse_database"], params["table"]
+        self.version = ""
+        self.columns: list[Column] = []
+        self.unable: list[str] = []
+        self.lifetime_s = OLD_PARTS_LIFETIME_S
+        self._column: str = params["time_column"]
+        self._policy: Policy | None = None
+
+    @property
+    def cutoff(self) -> str | None:
+        """Rows of this moment and later stay; ``None`` before the server was looked at."""
+        return shown(self._policy.cutoff) if self._policy else None
+
+    def look(self) -> Seen | None:
+        """Return what decides; ``None`` when there is no such table.
+
+        Raises:
+            SendError: the server does not say.
+        """
+        named = (self.database, self.name)
+        replies = self._clickhouse.ask_all(
+            {
+                "clock": reads.CLOCK,
+                "tables": reads.tables(self.database),
+                "columns": reads.columns(*named),
+                "partitions": reads.partitions(*named),
+                "mutations": reads.mutations(*named),
+                "replicas": reads.replicas(*named),
+                "disks": reads.DISKS,
+                "disk names": reads.disks_of(*named),
+                "drop limit": reads.DROP_LIMIT,
+                "limits": reads.LIMITS,
+            }
+        )
+        needed = ("clock", "tables", "columns", "partitions", "mutations", "replicas")
+        known = {name: self.known(replies[name]) for name in needed}
+        self._read_server(known["clock"][0], replies)
+        table = sizes.find_table(known["tables"], known["columns"], self.name, self.policy())
+        if table is None:
+            return None
+        self.columns, self.unable = archived_columns(known["columns"], self.version)
+        return Seen(
+            table,
+            sizes.read_all(known["partitions"], table),
+            [str(row.get("mutation_id")) for row in known["mutations"]],
+            any(whole(row.get("is_readonly")) for row in known["replicas"]),
+            self.space(replies["disks"], replies["disk names"]),
+        )
+
+    def known(self, reply: Reply) -> list[Row]:
+        """Return the rows of a reply.
+
+        Raises:
+            SendError: it has none.
+        """
+        if reply.rows is None:
+            raise self._clickhouse.error(LOOKING, reply.failure or Failure("no_answer", "no rows"))
+        return reply.rows
+
+    def _read_server(self, clock: Row, replies: Mapping[str, Reply]) -> None:
+        now = moment(clock.get("now"))
+        if now is None:
+            raise self._clickhouse.error(LOOKING, Failure("no_answer", "the server does not say what time it is"))
+        said = replies["drop limit"].rows
+        limit = whole(said[0].get("value")) if said else DROP_LIMIT
+        self._policy = Policy(self._column, self._params["retention_days"], now, limit)
+        self.version = str(clock.get("version"))
+        for row in replies["limits"].rows or ():
+            if row.get("name") == "old_parts_lifetime":
+                self.lifetime_s = whole(row.get("value"))
+
+    def policy(self) -> Policy:
+        """Return which partitions may go, once the server was looked at."""
+        assert self._policy is not None, "the clock was read"  # noqa: S101 - for the type checker
+        return self._policy
+
+    def space(self, disks: Reply, names: Reply) -> Space | None:
+        """Return the disks of the table; what the options say counts where the server does not know."""
+        if disks.rows is not None and names.rows is not None:
+            own = {str(row.get("disk_name")) for row in names.rows}
+            found = [each for each in map(disk, disks.rows) if each["name"] in own]
+            if found and all(each["total_bytes"] for each in found):
+                free = sum(max(each["free_bytes"] - each["keep_free_bytes"], 0) for each in found)
+                return Space(sum(each["total_bytes"] for each in found), free)
+        total, free = self._params["disk_total_bytes"], self._params["disk_free_bytes"]
+        return Space(total, free) if total is not None else None

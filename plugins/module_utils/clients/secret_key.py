@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""Set one key of a Secret by one patch, and report what became of it. What is decided is in ``decisions``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import (
+    Plan,
+    describe,
+    fingerprint_of,
+)
+
+Decide = Callable[[Mapping[str, Any]], Plan]
+
+
+def set_key(cluster: Cluster, name: str, key: str, decide: Decide, report: Report, *, check_mode: bool) -> None:
+    """Look at the Secret, decide, and unless in check mode patch it.
+
+    Args:
+        name: of the Secret.
+        key: whose value is set.
+        decide: makes the plan for the Secret as it is.
+        report: what happens is noted here.
+
+    Raises:
+        KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
+    """
+    try:
+        _act(cluster, name, key, decide, report, check_mode=check_mode)
+    except KubernetesError as error:
+        error.details.update(report.plain() | {"reason": error.message})
+        raise
+
+
+def _act(cluster: Cluster, name: str, key: str, decide: Decide, report: Report, *, check_mode: bool) -> None:
+    path = cluster.path("v1", "secrets", name)
+    secret = cluster.get(path)
+    plan = decide(secret)
+    report.before = report.after = describe(secret, key)
+    report.targets, report.caveats = list(plan.targets), list(plan.caveats)
+    if plan.status != "planned":
+        report.end(plan.status, plan.reason, plan.word)
+        _note(report, name, key, "not_attempted", plan.reason)
+        return
+    report.changed = True
+    if check_mode:
+        report.end("planned", plan.reason)
+        _note(report, name, key, "would_set", plan.reason)
+        return
+    patched = _patch(cluster, path, plan, report)
+    if patched is None:
+        _note(report, name, key, "not_attempted", report.reason)
+        return
+    report.after = describe(patched, key)
+    found = fingerprint_of(patched, key)
+    if found == plan.targets[0]["to"]:
+        report.end("done", plan.reason)
+        _note(report, name, key, "set", f"the key has the fingerprint {found}")
+        return
+    reason = f"the cluster took the patch, but the key has the fingerprint {found}; look for what rewrites Secrets"
+    report.end("failed", f"{plan.reason}; {reason}")
+    _note(report, name, key, "differs", reason)
+
+
+def _patch(cluster: Cluster, path: str, plan: Plan, report: Report) -> dict[str, Any] | None:
+    """Send the patch and return the Secret; ``None`` on a conflict, when nothing was changed."""
+    try:
+        return cluster.patch(path, plan.patch, "merge")
+    except KubernetesError as error:
+        if error.failure.cause == "conflict":
+            report.changed = False
+            text = "the Secret was changed while it was looked at; look again and make a new plan"
+            report.end("refused", text, "plan_changed")
+            return None
+        report.changed = may_have_happened(error.failure.cause, error.failure.status)
+        report.end("unknown" if report.changed else "failed", error.message)
+        report.results = [{"result": "unknown" if report.changed else "not_attempted", "reason": error.failure.text}]
+        raise
+
+
+def _note(report: Report, name: str, key: str, result: str, reason: str) -> None:
+    report.results = [{"secret_name": name, "key": key, "result": result, "reason": reason}]
