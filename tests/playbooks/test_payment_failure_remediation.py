@@ -266,6 +266,22 @@ def test_failed_payments_are_confirmed_once_and_others_never(
     assert touched.isdisjoint(left)
 
 
+def test_who_has_paid_anew_does_not_pay_twice(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
+    payments_lab.break_("payments-left-failed")
+    waiting = [each["id"] for each in world.stripe.intents() if each["status"] == "requires_confirmation"]
+    (anew,) = world.query(
+        "INSERT INTO payments (campaign_id, amount_cents, currency, status)"
+        " SELECT campaign_id, amount_cents, currency, 'pending' FROM payments WHERE stripe_payment_intent_id = %s"
+        " RETURNING id",
+        waiting[0],
+    )
+    finding = runbook.run().finding("failed_payments")
+    world.query("DELETE FROM payments WHERE id = %s RETURNING id", anew["id"])
+    reasons = {each["payment_intent"]: each["reason"] for each in finding["data"]["candidates"]}
+    assert {reasons[id_] for id_ in waiting[1:]} == {"retryable"}
+    assert reasons[waiting[0]] == "paid_anew"
+
+
 def test_no_payment_is_tried_again_while_stripe_is_down(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("payments-left-failed")
     payments_lab.tell_stripe("outage")

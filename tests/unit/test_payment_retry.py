@@ -131,6 +131,8 @@ def test_stripe_decides_who_may_be_tried_again(stripe_has: dict[str, Any], reaso
         ({"status": None}, "not_failed"),
         ({"payment_intent": None}, "no_intent"),
         ({"payment_intent": ""}, "no_intent"),
+        ({"paid_anew": True}, "paid_anew"),
+        ({"paid_anew": "false"}, "invalid_row"),
         ({"payment_intent": "pi_1/../x"}, "invalid_row"),
         ({"payment_intent": "unknown"}, "invalid_row"),
         ({"amount": 0}, "invalid_row"),

@@ -35,6 +35,7 @@ _OTHER_STATUSES = {
     "canceled": ("canceled", "it was cancelled"),
 }
 NOT_FAILED = ("not_failed", f"the platform does not say {FAILED} of it any more")
+PAID_ANEW = ("paid_anew", "there is a later payment for the same, and the customer might pay twice")
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,150}")
 _CURRENCY = re.compile(r"[a-z]{3}")
@@ -53,6 +54,7 @@ class Row:
         currency: three letters in lower case.
         status: the platform's word.
         created_at: ``None`` when the row does not say.
+        paid_anew: whether the platform has a later payment for the same.
         wrong: what is wrong with the row itself; ``None`` for nothing.
     """
 
@@ -62,6 +64,7 @@ class Row:
     currency: str
     status: str
     created_at: dt.datetime | None
+    paid_anew: bool = False
     wrong: str | None = None
 
     @property
@@ -146,8 +149,9 @@ def read_row(given: Mapping[str, Any]) -> Row:
         currency=currency if _CURRENCY.fullmatch(currency) else "",
         status=str(given.get("status") or "")[:40],
         created_at=_instant(given.get("created_at")),
+        paid_anew=given.get("paid_anew") is True,
     )
-    return replace(row, wrong=_wrong(row, intent))
+    return replace(row, wrong=_wrong(row, intent, given.get("paid_anew")))
 
 
 def _short(value: Any) -> str:
@@ -159,11 +163,13 @@ def _short(value: Any) -> str:
     return value if len(value) <= LONGEST else ""
 
 
-def _wrong(row: Row, intent: Any) -> str | None:
+def _wrong(row: Row, intent: Any, paid_anew: Any) -> str | None:
     if not row.payment_id:
         return "its id is no number or word"
     if row.amount <= 0 or not row.currency:
         return "its amount or currency makes no sense"
+    if paid_anew is not None and not isinstance(paid_anew, bool):
+        return "whether it was paid anew is neither true nor false"
     return "its payment_intent is no identifier such as pi_3Mtw" if intent and not row.payment_intent else None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_retry import (
     FAILED,
     NOT_FAILED,
+    PAID_ANEW,
     Candidate,
     Policy,
     Row,
@@ -28,7 +29,10 @@ Approved = Mapping[str, Json]
 
 # Reasons for which an approved payment is left out, as it has moved on; all others mean that the plan has changed
 _MOVED_ON = frozenset(
-    ("already_succeeded", "processing", "needs_customer", "requires_capture", "canceled", "declined", NOT_FAILED[0])
+    {
+        *("already_succeeded", "processing", "needs_customer", "requires_capture", "canceled", "declined"),
+        *(NOT_FAILED[0], PAID_ANEW[0]),
+    }
 )
 
 
@@ -75,6 +79,8 @@ def before_asking(
         refused = None if planned and row.payment_intent else refused_by_row(row, policy, now)
         if refused:
             candidate.decide(*refused)
+        elif row.paid_anew:
+            candidate.decide(*PAID_ANEW)
         elif approved is not None and not planned:
             candidate.decide("not_in_plan", "the approved plan does not name it")
         elif seen & {row.payment_id, row.payment_intent}:
