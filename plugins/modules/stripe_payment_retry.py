@@ -28,8 +28,8 @@ options:
       - The failed payments, rows of the platform's own table, each with C(id), C(payment_intent), C(amount) in the
         smallest unit of the currency, C(currency), C(status) and C(created_at).
       - Only rows whose C(status) is V(failed) may be tried again.
-      - A row whose C(paid_anew) is true stays. The platform has a later payment for the same, and the customer might pay
-        twice. Leave C(paid_anew) out where the platform cannot tell.
+      - A row whose C(paid_anew) is true stays. The platform has a later payment for the same, and the customer might
+        pay twice. Leave C(paid_anew) out where the platform cannot tell.
     type: list
     elements: dict
     required: true

@@ -20,8 +20,9 @@ _READ_ONLY = frozenset(
     f"{COLLECTION}{name}"
     for name in (
         *("clickhouse_disk", "clickhouse_parts", "connection_budget", "connection_holders", "exhaustion_kind"),
-        *("payment_cause", "pg_activity", "prometheus_query", "sql_query", "stripe_events", "stripe_payment_intents"),
-        *("stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints", "vault_kv", "webhook_cause"),
+        *("payment_cause", "pg_activity", "prometheus_query", "redis_persistence", "sql_query", "stripe_events"),
+        *("stripe_payment_intents", "stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints"),
+        *("vault_kv", "webhook_cause"),
         *("k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
         *("rollback_plan", "rollback_read", "rollback_step", "rollback_verify"),
         *("examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"),
