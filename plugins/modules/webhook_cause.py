@@ -126,6 +126,13 @@ signed:
   returned: success
   type: bool
   sample: false
+taken:
+  description:
+    - Whether something shows that the handler takes what Stripe signs. A signed request was accepted, or the deployed
+      secret is the one that it should be.
+  returned: success
+  type: bool
+  sample: true
 failing:
   description: Whether events of Stripe fail now; V(null) when that is not known.
   returned: success

@@ -107,6 +107,7 @@ def decide(wanted: str | None = RIGHT, **given: Json | None) -> Json:
 
 
 FAILING = {"events": events(40, 60, 90), "processed": processed(1000)}
+QUIET = {"events": events(400, 900), "processed": processed(1000)}  # nothing since
 SILENT = {"reachable": False, "cause": "timeout", "message": "no answer within 3 s"}
 BAD = answers(signed="bad_signature", stale="inconclusive")
 
@@ -139,8 +140,13 @@ ROWS = [
     ),
     pytest.param(
         "webhook_secret_wrong",
-        {"probe": not_signed(), "stored_secret": secret(WRONG), "logs": logs(signature=9), "events": SILENT},
-        id="secret-differs-events-unknown",
+        {"probe": not_signed(), "stored_secret": secret(WRONG), "logs": logs(signature=30), **QUIET},
+        id="secret-differs-no-event-for-a-while",
+    ),
+    pytest.param(
+        "webhook_secret_wrong",
+        {"probe": not_signed(), "stored_secret": secret(empty=True), "logs": logs(signature=30), **QUIET},
+        id="secret-empty-no-event-for-a-while",
     ),
     pytest.param(
         "webhook_secret_wrong", {"wanted": None, "logs": logs(signature=9), **FAILING}, id="secret-not-to-be-compared"
@@ -165,6 +171,16 @@ ROWS = [
         {"probe": not_signed(), "stored_secret": secret(older=1), "logs": logs(signature=9), **FAILING},
         id="secret-stale-by-logs",
     ),
+    pytest.param(
+        "webhook_secret_stale",
+        {
+            "stored_secret": secret(older=1),
+            "logs": logs(signature=30),
+            "events": events(20, 220),
+            "processed": processed(2),
+        },
+        id="secret-stale-of-one-pod",
+    ),
     # the same, body parser
     pytest.param("body_altered", {"probe": probe(BAD), "logs": logs(signature=9), **FAILING}, id="body-parser"),
     # Timestamp outside the tolerance zone, fresh events
@@ -175,9 +191,7 @@ ROWS = [
     # endpoint disabled, only when nothing else is wrong
     pytest.param("endpoint_disabled", {"endpoints": endpoints("disabled")}, id="disabled"),
     pytest.param("endpoint_disabled", {"endpoints": endpoints("disabled"), "probe": SILENT}, id="disabled-unprobed"),
-    pytest.param(
-        "endpoint_disabled", {"endpoints": endpoints("disabled", "url_differs")}, id="disabled-with-another-url"
-    ),
+    pytest.param("path_changed", {"endpoints": endpoints("disabled", "url_differs")}, id="disabled-with-another-url"),
     pytest.param("event_types_missing", {"endpoints": endpoints("events_missing")}, id="endpoint-types"),
     pytest.param("mode_mismatch", {"endpoints": endpoints("mode", "disabled")}, id="endpoint-mode"),
     pytest.param("endpoint_missing", {"endpoints": endpoints("not_found", endpoint=None)}, id="endpoint-missing"),
@@ -186,6 +200,12 @@ ROWS = [
     pytest.param("handler_error", {"probe": probe(answers("timeout", "timeout"))}, id="handler-hangs"),
     pytest.param("handler_error", {"probe": probe(answers(signed="handler_error"))}, id="handler-5xx-signed-only"),
     pytest.param("handler_error", {"logs": logs(handler=5), **FAILING}, id="handler-one-type-only"),
+    pytest.param("handler_error", {"logs": logs(handler=5), **QUIET}, id="handler-no-event-for-a-while"),
+    pytest.param(
+        "handler_error",
+        {"logs": logs(handler=5), "events": events(20, 60, 200), "processed": processed(1)},
+        id="handler-of-some-pods",
+    ),
     pytest.param("handler_error", {"probe": probe(BAD), "logs": logs(handler=5)}, id="handler-maps-errors-to-400"),
     pytest.param(
         "handler_error",
@@ -196,6 +216,7 @@ ROWS = [
     # probes ok, old events missing
     pytest.param("events_missing", {"events": events(4000, 5000), "processed": processed(1)}, id="missing"),
     pytest.param("events_missing", {"events": events(60), "processed": processed(1)}, id="missing-later-one-arrived"),
+    pytest.param("events_missing", {"events": events(400, kind="charge.refunded")}, id="missing-of-a-rare-type"),
     pytest.param(
         "events_missing",
         {"events": events(4000), "logs": logs(signature=9, handler=9, timestamp=9), "probe": not_signed()},
@@ -228,6 +249,7 @@ ROWS = [
     pytest.param("none", {"probe": not_signed(), "stored_secret": None}, id="healthy-unsigned"),
     pytest.param("none", {"stored_secret": secret(older=2)}, id="healthy-secret-changed-another-key"),
     pytest.param("none", {"stored_secret": secret(WRONG)}, id="healthy-wanted-is-out-of-date"),
+    pytest.param("none", {"stored_secret": secret(WRONG), "probe": not_signed()}, id="healthy-events-arrive"),
     pytest.param("none", {"logs": logs(signature=99, timestamp=9, header=9)}, id="healthy-forged-requests"),
 ]
 
@@ -279,6 +301,23 @@ def test_what_is_proven_is_named_whatever_else_is_not_known(given: Json, gap: st
         pytest.param(FAILING, id="events-fail-and-nothing-explains-it"),
         pytest.param({"events": events(60, kind="charge.refunded")}, id="none-of-its-type-arrived-since"),
         pytest.param({"events": events(60), "processed": processed(58)}, id="what-arrived-since-may-be-older"),
+        pytest.param({**QUIET, "probe": not_signed()}, id="nothing-since"),
+        pytest.param(
+            {**QUIET, "probe": not_signed(), "stored_secret": secret(WRONG)}, id="nothing-since-secret-differs"
+        ),
+        pytest.param(
+            {"events": events(4000), "probe": not_signed(), "stored_secret": secret(WRONG)}, id="secret-differs"
+        ),
+        pytest.param(
+            {"events": events(20, 60), "probe": not_signed(), "logs": logs(signature=9)}, id="some-fail-and-some-arrive"
+        ),
+        pytest.param(
+            {
+                "events": {"reachable": True, "missing": [{"id": "evt_1", "type": "x", "created": None}]},
+                "probe": not_signed(),
+            },
+            id="of-an-unknown-time",
+        ),
     ],
 )
 def test_events_are_not_called_missing_of_the_past_while_they_may_fail_again(given: Json) -> None:
@@ -291,6 +330,22 @@ def test_forged_requests_do_not_lead_to_another_secret() -> None:
     """Nobody may bring the platform to change its secret by sending it rubbish."""
     result = decide(stored_secret=secret(WRONG), logs=logs(signature=999), probe=not_signed())
     assert (result["cause"], result["stored"], result["failing"]) == ("none", "differs", False)
+
+
+@pytest.mark.parametrize("stored", [secret(WRONG), secret(empty=True), secret(exists=False)])
+def test_without_any_event_a_doubtful_secret_is_not_called_healthy(stored: Json) -> None:
+    result = decide(stored_secret=stored, probe=not_signed(), processed=processed(9000))
+    assert result["cause"] == "unknown", result["reason"]
+    assert "secret" in result["reason"] or KEY in result["reason"]
+
+
+@pytest.mark.parametrize("stored", [secret(WRONG), secret(exists=False)])
+@pytest.mark.parametrize("lines", [0, 1, 99])
+def test_nothing_is_restored_while_nobody_knows_whether_events_fail(stored: Json, lines: int) -> None:
+    """What is rejected anybody can send, and the inventory may name a wrong key."""
+    result = decide(stored_secret=stored, probe=not_signed(), events=SILENT, logs=logs(signature=lines))
+    assert result["cause"] == "unknown", result["reason"]
+    assert any("undelivered events" in gap for gap in result["gaps"])
 
 
 def test_an_unreachable_url_is_our_own_network_while_events_arrive() -> None:

@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_cause_case import (
+    Case,
+    failing,
+    probes,
+    signed,
+    stored,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_cause_facts import (
     HANDLER,
-    PUBLIC,
-    SERVICE,
     SIGNATURE,
     TIMESTAMP,
     Facts,
-    Probe,
     evidence,
     said,
 )
@@ -45,82 +48,31 @@ _HANDLER = frozenset({"handler_error", "timeout", "unavailable", "unexpected"})
 Verdict = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class _Case:
-    """The facts, and what is used by more than one row.
-
-    Attributes:
-        failing: whether events fail now; ``None`` where that is not known.
-    """
-
-    facts: Facts
-    failing: bool | None
-
-    @property
-    def public(self) -> Probe | None:
-        return self.facts.probes.get(PUBLIC)
-
-    @property
-    def service(self) -> Probe | None:
-        return self.facts.probes.get(SERVICE)
-
-    def logged(self, name: str) -> bool:
-        """Whether lines of a class prove something: Stripe's events fail too, or that is not known."""
-        return self.facts.count(name) > 0 and self.failing is not False
-
-
 def webhook_cause(facts: Facts, now: dt.datetime, recent_s: float) -> dict[str, Any]:
     """Return what the module of the same name does.
 
     Args:
         recent_s: seconds; events that failed longer ago do not prove that events fail now.
     """
-    case = _Case(facts, _failing(facts, now, recent_s))
+    case = Case(facts, failing(facts, now, recent_s), recent_s, now)
     found = next((verdict for row in _ROWS if (verdict := row(case))), None)
     cause, reason = found or _nothing_proven(case)
     return {
         "cause": cause,
         "reason": reason,
-        "probes": _probes(facts),
-        "signed": _signed(facts),
+        "probes": probes(facts),
+        "signed": signed(facts),
+        "taken": signed(facts) is True or stored(facts) == "as_expected",
         "failing": case.failing,
         "missing": None if facts.missing is None else [dict(event) for event in facts.missing],
-        "stored": _stored(facts),
+        "stored": stored(facts),
         "evidence": evidence(facts),
         "gaps": list(facts.gaps),
         "notes": list(facts.notes),
     }
 
 
-def _failing(facts: Facts, now: dt.datetime, recent_s: float) -> bool | None:
-    if facts.missing is None:
-        return None
-    if not facts.missing:
-        return False
-    return facts.failed_at is not None and (now - facts.failed_at).total_seconds() <= recent_s
-
-
-def _probes(facts: Facts) -> str:
-    asked = [probe for probe in facts.probes.values() if probe.verdicts]
-    if any(not probe.fine for probe in asked):
-        return "failing"
-    return "ok" if PUBLIC in {probe.name for probe in asked} else "unknown"
-
-
-def _signed(facts: Facts) -> bool | None:
-    answers = [probe.signed for probe in facts.probes.values() if probe.signed]
-    return all(word == "accepted" for word in answers) if answers else None
-
-
-def _stored(facts: Facts) -> str | None:
-    if facts.secret_problem:
-        return "unusable"
-    if not facts.secret or not facts.wanted:
-        return None
-    return "as_expected" if facts.secret == facts.wanted else "differs"
-
-
-def _signature_not_checked(case: _Case) -> Verdict | None:
+def _signature_not_checked(case: Case) -> Verdict | None:
     taken = [probe for probe in case.facts.probes.values() if probe.unsigned == "not_verified"]
     if not taken:
         return None
@@ -128,25 +80,26 @@ def _signature_not_checked(case: _Case) -> Verdict | None:
     return "signature_not_checked", f"{where} took an event without a signature: anybody can send one"
 
 
-def _backend_down(case: _Case) -> Verdict | None:
+def _backend_down(case: Case) -> Verdict | None:
     if not case.facts.replicas or case.facts.pods_ready != 0:
         return None
     return "backend_down", f"none of {case.facts.replicas} wanted pods is ready, so nobody takes events"
 
 
-def _path_changed(case: _Case) -> Verdict | None:
+def _path_changed(case: Case) -> Verdict | None:
     for probe in (case.public, case.service):
         if probe and probe.unsigned in _PATH:
             other = case.service if probe is case.public else None
             inside = "; inside of the cluster the path is right" if other and other.fine else ""
             return "path_changed", f"{probe.url or probe.name} is not the handler: {said(probe)}{inside}"
     differs = case.facts.endpoint_problems.get("url_differs")
-    if differs and case.facts.endpoint_problems.get("disabled") is None:
-        return "path_changed", f"Stripe delivers to another URL than the platform's: {differs}"
+    if differs:
+        disabled = "; it is disabled as well" if "disabled" in case.facts.endpoint_problems else ""
+        return "path_changed", f"Stripe delivers to another URL than the platform's: {differs}{disabled}"
     return None
 
 
-def _edge(case: _Case) -> Verdict | None:
+def _edge(case: Case) -> Verdict | None:
     public, service = case.public, case.service
     if public is None or public.fine or not public.verdicts:
         return None
@@ -166,7 +119,7 @@ def _edge(case: _Case) -> Verdict | None:
     return None
 
 
-def _clock_skew(case: _Case) -> Verdict | None:
+def _clock_skew(case: Case) -> Verdict | None:
     rejected = case.facts.signed("timestamp_rejected")
     if rejected:
         return "clock_skew", f"a fresh signature counts as too old: {said(rejected)}"
@@ -178,10 +131,10 @@ def _clock_skew(case: _Case) -> Verdict | None:
     return None
 
 
-def _secret(case: _Case) -> Verdict | None:
+def _secret(case: Case) -> Verdict | None:
     facts = case.facts
     rejected = facts.signed("bad_signature")
-    if facts.secret_problem and (rejected or facts.probes) and case.failing is not False:
+    if facts.secret_problem and (rejected or case.failing or case.stands):
         return "webhook_secret_wrong", facts.secret_problem
     if not rejected and not case.logged(SIGNATURE):
         return None
@@ -197,30 +150,29 @@ def _secret(case: _Case) -> Verdict | None:
     if rejected and facts.secret:
         text = f"the pods reject what is signed with their own secret: the body is not the raw one any more; {seen}"
         return "body_altered", text
-    if case.failing:
+    if case.failing or case.stands:
         known = "is that of the vault" if facts.wanted == facts.secret and facts.wanted else "cannot be compared"
         return "webhook_secret_wrong", f"Stripe signs with another secret than the deployed one, which {known}; {seen}"
     return None
 
 
-def _handler_error(case: _Case) -> Verdict | None:
+def _handler_error(case: Case) -> Verdict | None:
     for probe in (case.service, case.public):
         if probe and set(probe.verdicts) & _HANDLER:
             return "handler_error", f"{probe.url or probe.name} fails or does not answer in time: {said(probe)}"
     if case.facts.signed("bad_signature") and case.facts.count(HANDLER):
         return "handler_error", f"the handler answers 400 to errors of its own: {case.facts.count(HANDLER)} log lines"
-    if case.failing and case.facts.count(HANDLER):
+    if case.logged(HANDLER):
         return "handler_error", f"{case.facts.count(HANDLER)} log lines say that the handler failed while events do"
     return None
 
 
-def _endpoint(case: _Case) -> Verdict | None:
+def _endpoint(case: Case) -> Verdict | None:
     problems = case.facts.endpoint_problems
     for word, cause in (
         ("mode", "mode_mismatch"),
         ("not_found", "endpoint_missing"),
         ("disabled", "endpoint_disabled"),
-        ("url_differs", "path_changed"),
         ("events_missing", "event_types_missing"),
     ):
         if word in problems:
@@ -228,28 +180,30 @@ def _endpoint(case: _Case) -> Verdict | None:
     return None
 
 
-def _private(case: _Case) -> Verdict | None:
+def _private(case: Case) -> Verdict | None:
     public = case.public
     if not (case.failing and public and public.private):
         return None
     return "edge", f"{public.url} leads to private addresses, which Stripe cannot reach, and events fail"
 
 
-def _events_missing(case: _Case) -> Verdict | None:
+def _events_missing(case: Case) -> Verdict | None:
     missing = case.facts.missing or ()
-    if not missing or case.facts.endpoint is None or _probes(case.facts) != "ok" or case.failing is not False:
+    if not missing or case.facts.endpoint is None or probes(case.facts) != "ok" or case.doubted:
+        return None
+    if case.failing or (case.failing is None and not signed(case.facts)):
         return None
     return "events_missing", f"{len(missing)} events of a past outage were neither delivered nor processed"
 
 
-def _replay_accepted(case: _Case) -> Verdict | None:
+def _replay_accepted(case: Case) -> Verdict | None:
     taken = next((probe for probe in case.facts.probes.values() if probe.stale == "stale_accepted"), None)
     if taken is None:
         return None
     return "replay_accepted", f"{taken.url or taken.name} took a signature that was too old: events can be replayed"
 
 
-_ROWS: tuple[Callable[[_Case], Verdict | None], ...] = (
+_ROWS: tuple[Callable[[Case], Verdict | None], ...] = (
     _signature_not_checked,
     _backend_down,
     _path_changed,
@@ -264,14 +218,16 @@ _ROWS: tuple[Callable[[_Case], Verdict | None], ...] = (
 )
 
 
-def _nothing_proven(case: _Case) -> Verdict:
+def _nothing_proven(case: Case) -> Verdict:
     facts = case.facts
-    if case.failing or (facts.missing and _probes(facts) == "ok"):
+    if case.failing:
         gaps = f"; not known: {'; '.join(facts.gaps)}" if facts.gaps else ""
         return "unknown", f"{len(facts.missing or ())} events fail, and nothing that was examined explains it{gaps}"
     if facts.missing:
         return "unknown", f"{len(facts.missing)} events are missing, but whether the endpoint works now is not known"
-    if _probes(facts) == "failing":
+    if case.doubted:
+        return "unknown", f"no event was seen to fail or to be taken, but {case.doubted}"
+    if probes(facts) == "failing":
         return "unknown", f"the endpoint does not answer as it should: {'; '.join(map(said, facts.probes.values()))}"
     if facts.gaps:
         return "unknown", f"nothing speaks of failing webhooks, but {'; '.join(facts.gaps)}"

@@ -69,7 +69,9 @@ class Facts:
         pods_older: pods that started before the Secret was last changed.
         endpoint: Stripe's endpoint, and ``endpoint_problems`` the words of what is wrong with it.
         missing: events that were not delivered and that the platform has not processed, oldest first.
+        missed_at: when the newest of them was made; ``None`` where no time can be read.
         failed_at: when the newest of them was made after which the platform has processed none of its type.
+        processed_at: when the platform has last processed an event of any type.
         gaps: what is needed and could not be learned.
         notes: what else should be known, without which the cause is decided all the same.
     """
@@ -85,7 +87,9 @@ class Facts:
     endpoint: Json | None = None
     endpoint_problems: Mapping[str, str] = field(default_factory=dict)
     missing: Sequence[Json] | None = None
+    missed_at: dt.datetime | None = None
     failed_at: dt.datetime | None = None
+    processed_at: dt.datetime | None = None
     gaps: Sequence[str] = ()
     notes: Sequence[str] = ()
 

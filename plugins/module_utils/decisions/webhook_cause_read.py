@@ -58,7 +58,9 @@ def read_facts(results: Json, *, secret_key: str, wanted: str | None) -> Facts:
         endpoint=endpoint,
         endpoint_problems=problems,
         missing=missing,
+        missed_at=max(filter(None, (_time(event.get("created")) for event in missing or ())), default=None),
         failed_at=_failed_at(missing or (), results["processed"]),
+        processed_at=max(filter(None, map(_newest, results["processed"].get("rows") or ())), default=None),
         gaps=gaps,
         notes=notes,
     )
@@ -126,12 +128,16 @@ def _failed_at(missing: Iterable[Json], processed: Json) -> dt.datetime | None:
 
     What is processed just after it may have been made before: it takes a while, and Stripe's times are whole seconds.
     """
-    newest = {row.get("type"): _time(row.get("newest_at")) for row in processed.get("rows") or []}
+    newest = {row.get("type"): _newest(row) for row in processed.get("rows") or []}
     made = [(event.get("type"), _time(event.get("created"))) for event in missing]
     return max(
         (at for kind, at in made if at and not ((later := newest.get(kind)) and later > at + _UNDER_WAY)),
         default=None,
     )
+
+
+def _newest(row: Json) -> dt.datetime | None:
+    return _time(row.get("newest_at"))
 
 
 def _lines(result: Json, gaps: list[str]) -> dict[str, int]:
