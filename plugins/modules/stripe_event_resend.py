@@ -11,9 +11,12 @@ version_added: 0.1.0
 description:
   - Sends events to the platform's webhook endpoint again that Stripe has not delivered and that the platform has not
     processed, oldest first, one after the other, and sees in the platform's database that each was processed.
-  - Right before an event is sent, it is checked once more that it has not been processed meanwhile. Events that
-    something later has made untrue, such as a failed attempt of a payment that has succeeded since, are not sent.
-  - It stops after three events in a row that did not get through, and when more than half of at least four did not.
+  - Right before an event is sent, it is checked once more that it has not been processed meanwhile.
+  - Only events are sent that tell something final, such as C(payment_intent.succeeded), and those whose PaymentIntent
+    was read and still stands as they say. Events that something later has made untrue, such as a failed attempt of a
+    payment that has succeeded since, or may have, such as C(customer.subscription.updated), are not sent.
+  - It stops after three events in a row that were not seen to get through, and when more than half of at least four
+    were not.
   - What cannot be sent again is compared instead, payment by payment, between Stripe and the platform. Nothing is ever
     written to the platform's database.
 author:
@@ -115,9 +118,19 @@ options:
       SELECT id, stripe_payment_intent_id AS payment_intent, status, amount_cents AS amount, currency
       FROM public.payments WHERE stripe_payment_intent_id = ANY(%(payment_intents)s)
   incident:
-    description: Identifier of the incident. It is a part of the idempotency keys.
+    description:
+      - Identifier of the incident. The idempotency keys consist of it, of the event and of O(attempt), so that a second
+        run for the same incident has Stripe send nothing twice within 24 hours.
+      - A local replay does not ask Stripe to send. It sends again what was sent before and is not processed yet.
     type: str
     required: true
+  attempt:
+    description:
+      - A number above the last one, up to 99, has Stripe send once more what it took for O(incident) within the last 24
+        hours and what is not processed. Give it when that can no longer arrive, as after a repair of the handler.
+      - Above 1 it is a part of RV(targets).
+    type: int
+    default: 1
   targets:
     description:
       - The approved plan, RV(targets) of an earlier run in check mode. Only these are sent. When one of them may not be
@@ -169,7 +182,7 @@ status:
   description:
     - V(planned) in check mode, when there is something to send.
     - V(done) when all of the plan was processed, or with O(method=reconcile_only) when it was compared. V(partial) when
-      some was, V(failed) when nothing was, V(unknown) when of one event nobody knows.
+      some was, V(failed) when nothing was, V(unknown) when of one event nobody knows whether it was or will be.
     - V(nothing_to_do) when nothing is missing, V(refused) when a guard stood in the way.
   returned: always, once Stripe was asked
   type: str
@@ -211,8 +224,9 @@ candidates:
 excluded:
   description:
     - Every other event that the platform has not processed, with C(reason) and its C(text).
-    - C(reason) is one of V(superseded), V(payment_unknown), V(too_old), V(young), V(not_subscribed), V(not_in_plan) and
-      V(over_max_events).
+    - C(reason) is one of V(superseded), V(payment_unknown) (it depends on a PaymentIntent that could not be read),
+      V(not_final) (nothing here can tell whether an event of its type is still true), V(too_old), V(young),
+      V(not_subscribed), V(not_in_plan) and V(over_max_events).
   returned: always, once Stripe was asked
   type: list
   elements: dict
@@ -221,9 +235,12 @@ excluded:
        created: "2026-11-24T14:20:10.000000Z", reason: superseded, text: something later has made it untrue}
 results:
   description:
-    - What became of each event of the plan, with C(result), C(reason), and when it was sent, C(at).
-    - C(result) is V(delivered) (seen in the database), V(already_processed), V(failed), V(unknown), V(not_attempted) or
-      V(would_resend).
+    - What became of each event of the plan, with C(result), C(reason), and when it was sent or Stripe was asked to,
+      C(at).
+    - C(result) is V(delivered) (seen in the database), V(already_processed), V(failed) (Stripe or the handler refused
+      it), V(unknown), V(not_attempted) or V(would_resend).
+    - V(unknown) is what Stripe or the handler took and what was not processed within O(verify_timeout_s), and what may
+      have been taken, as no answer came. A second run sees whether it was processed since.
     - C(replayed) says that the module sent it, not Stripe.
   returned: always, once Stripe was asked
   type: list
@@ -243,7 +260,7 @@ breaker:
   sample: null
 reconciliation:
   description:
-    - How the payments of what is not sent again, or did not get through, stand at Stripe and at the platform.
+    - How the payments of what is not sent again, or was not seen to get through, stand at Stripe and at the platform.
     - C(agrees) is V(null) where that is not known. C(advice) says what to do, which nothing here does by itself.
   returned: always, once Stripe was asked
   type: list
@@ -324,6 +341,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.web
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.event_resend import (
     LOCAL_REPLAY,
     METHODS,
+    MOST_ATTEMPTS,
     RECONCILE_ONLY,
     needs_secret,
 )
@@ -370,6 +388,8 @@ def check_options(params: Mapping[str, Any]) -> None:
     for option in ("verify_timeout_s", "timeout"):
         if params[option] < 1:
             raise IncidentsError(f"{ATTEMPTED}: {option} must be 1 second or more, not {params[option]}")
+    if not 1 <= params["attempt"] <= MOST_ATTEMPTS:
+        raise IncidentsError(f"{ATTEMPTED}: attempt must be from 1 to {MOST_ATTEMPTS}, not {params['attempt']}")
     if not _INCIDENT.fullmatch(params["incident"]):
         raise IncidentsError(f"{ATTEMPTED}: incident is no identifier of an incident; check incident")
     if "%(payment_intents)s" not in params["payments_query"]:
@@ -409,6 +429,7 @@ SPEC = ModuleSpec(
         "timeout": {"type": "int", "default": 10},
         "payments_query": {"type": "str", "default": PAYMENTS_QUERY},
         "incident": {"type": "str", "required": True},
+        "attempt": {"type": "int", "default": 1},
         "targets": {"type": "list", "elements": "dict"},
     },
     secrets=_secrets,

@@ -24,6 +24,12 @@ options:
     type: str
     choices: [enabled]
     default: enabled
+  url:
+    description:
+      - Where the platform takes webhooks, its own public URL. When the endpoint delivers to another one, it is not the
+        platform's, and nothing is changed. It is compared exactly, as Stripe does not follow redirects.
+      - Without it the endpoint may be anybody's.
+    type: str
   incident:
     description: Identifier of the incident. It is a part of the idempotency key.
     type: str
@@ -50,6 +56,7 @@ EXAMPLES = r"""
   brandconnect.incidents.stripe_webhook_endpoint:
     stripe_api_key: "{{ lookup('ansible.builtin.env', 'STRIPE_RESTRICTED_KEY') }}"
     endpoint_id: we_1Mr5jULkdIwHu7ix1ibLTM0x
+    url: https://api.example.com/api/webhooks/stripe
     incident: webhook-failures-20261124T150000Z-3fa1
 """
 
@@ -57,7 +64,7 @@ RETURN = r"""
 status:
   description:
     - V(planned) in check mode, when it is disabled; V(done) when it was enabled and is seen to be.
-    - V(nothing_to_do) when it is enabled, V(refused) when it is not what the plan was made for.
+    - V(nothing_to_do) when it is enabled, V(refused) when it is not what the plan was made for, or not of O(url).
     - In a failure, V(failed), or V(unknown) when nobody said whether it was enabled.
   returned: always, once Stripe was asked
   type: str
@@ -68,7 +75,9 @@ reason:
   type: str
   sample: we_1Mr5jULkdIwHu7ix1ibLTM0x is enabled
 refusal:
-  description: V(plan_changed) for V(refused), V(enabled_already) for V(nothing_to_do); V(null) otherwise.
+  description:
+    - V(url_differs) or V(plan_changed) for V(refused), V(enabled_already) for V(nothing_to_do); V(null) otherwise.
+    - V(url_differs) comes first, of an endpoint that is enabled too.
   returned: always, once Stripe was asked
   type: str
   sample: null
@@ -137,6 +146,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.str
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import webhook_endpoints
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, same_targets
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_verdicts import url_problem
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -154,6 +164,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     if not _INCIDENT.fullmatch(params["incident"]):
         raise IncidentsError(f"{ATTEMPTED}: incident is no identifier of an incident; check incident")
+    if params["url"] and (problem := url_problem(params["url"])):
+        raise IncidentsError(f"{ATTEMPTED}: url {problem}; check url")
     report = Report(dt.datetime.now(dt.UTC))
     with StripeApi(params) as api:
         try:
@@ -168,6 +180,10 @@ def _act(api: StripeApi, params: dict[str, Any], report: Report, *, check_mode: 
     id_ = params["endpoint_id"]
     found = webhook_endpoints.facts(api.webhook_endpoint(id_))
     report.before = report.after = _shown(found)
+    if objection := webhook_endpoints.url_objection(found, params["url"]):
+        report.end("refused", objection, webhook_endpoints.URL_DIFFERS)
+        _note(report, id_, "not_attempted", objection)
+        return
     if found["status"] == webhook_endpoints.ENABLED:
         report.end("nothing_to_do", f"{id_} is enabled", "enabled_already")
         return
@@ -234,6 +250,7 @@ SPEC = ModuleSpec(
         **stripe_argument_spec(),
         "endpoint_id": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["enabled"], "default": "enabled"},
+        "url": {"type": "str"},
         "incident": {"type": "str", "required": True},
         "targets": {"type": "list", "elements": "dict"},
     },

@@ -22,8 +22,9 @@ options:
   url:
     description:
       - Where the platform takes webhooks. It is compared exactly, as Stripe does not follow redirects.
-      - Where no endpoint has it, the only one of the same host is taken for the platform's, or the only one there is,
-        with the problem V(url_differs).
+      - Where no endpoint has it, the only one of the same host is taken for the platform's, with the problem
+        V(url_differs). One of another host never is, not even the only one there is.
+      - Without it and without O(endpoint_id) the only one there is is taken for the platform's.
     type: str
   required_events:
     description: Types of events that the platform needs.

@@ -161,6 +161,26 @@ def test_an_event_whose_payment_cannot_be_asked_for_is_not_sent(platform: Platfo
     assert reasons(resend(platform)) == {gone: "payment_unknown"}
 
 
+def test_an_event_whose_type_does_not_stay_true_is_not_sent(platform: Platform) -> None:
+    platform.subscribe("*")
+    final = platform.missed(1)
+    made = int(time.time()) - 3000
+    about = {"object": "subscription", "id": "sub_1", "status": "past_due"}
+    charge = {"object": "charge", "id": "ch_1", "payment_intent": "pi_test_0001", "amount": 2501, "currency": "gbp"}
+    untrue, foreign = platform.stripe.seed(
+        events=[
+            {"type": "charge.failed", "object": charge, "created": made, "delivery": "failed"},
+            {"type": "customer.subscription.updated", "object": about, "created": made + 1, "delivery": "failed"},
+        ]
+    )["events"]
+    done = resend(platform)
+    assert results(done) == [(final, "delivered")]
+    assert reasons(done) == {untrue: "superseded", foreign: "not_final"}
+    assert platform.payment(1) == "succeeded"
+    assert foreign in {line["event"] for line in done["reconciliation"]}
+    assert [event["id"] for event in platform.endpoint.genuine()] == [final]
+
+
 def test_other_reasons_to_leave_an_event(platform: Platform) -> None:
     platform.stripe.set_endpoint(created=int(time.time()) - 3599)
     old = platform.missed(0, created=int(time.time()) - 3700)
@@ -189,16 +209,71 @@ def test_it_stops_when_nothing_gets_through(platform: Platform, method: str) -> 
 
     platform.endpoint.handle = fail
     result = resend(platform, method, verify_timeout_s=1)
+    # Stripe does not say here how the handler answered, and the handler itself does
+    became = "unknown" if method == "stripe_retry" else "failed"
     assert results(result) == [
-        *((event, "failed") for event in events[:3]),
+        *((event, became) for event in events[:3]),
         *((event, "not_attempted") for event in events[3:]),
     ]
-    assert (result["status"], result["changed"]) == ("failed", True)
+    assert (result["status"], result["changed"]) == (became, True)
     assert "3 events in a row" in result["breaker"]
     assert len(platform.endpoint.seen) == 3
     assert {line["event"] for line in result["reconciliation"]} == set(events)
     if method == "local_replay":
         assert "HTTP 500" in result["results"][0]["reason"]
+
+
+@pytest.mark.parametrize("method", ["stripe_retry", "local_replay"])
+def test_what_was_taken_and_is_not_processed_yet_is_unknown(platform: Platform, method: str) -> None:
+    event = platform.missed(1)
+    platform.endpoint.handle = lambda _event: None  # it answers at once, and works off a queue later
+    result = resend(platform, method, verify_timeout_s=1)
+    assert results(result) == [(event, "unknown")]
+    assert (result["status"], result["changed"], result["after"]["missing"]) == ("unknown", True, 1)
+    assert result["results"][0]["reason"].startswith("sent, not yet processed: ")
+    assert [line["event"] for line in result["reconciliation"]] == [event]
+    assert ([each["id"] for each in platform.endpoint.genuine()], platform.processed()) == ([event], [])
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["it takes it", "it refuses"])
+def test_a_second_run_of_the_same_incident_sends_nothing_twice(platform: Platform, refuses: bool) -> None:
+    event = platform.missed(1)
+
+    def lose(_event: Json) -> None:
+        if refuses:
+            raise RuntimeError("the queue is full")
+
+    platform.endpoint.handle = lose
+    plan = resend(platform, scope="all", check_mode=True)
+    first = resend(platform, scope="all", verify_timeout_s=1, targets=plan["targets"])
+    again = resend(platform, scope="all", verify_timeout_s=1, targets=plan["targets"])
+    assert (results(first), results(again)) == ([(event, "unknown")], [(event, "unknown")])
+    # second channels: the endpoint, and the keys in Stripe's log of requests
+    assert [each.event["id"] for each in platform.endpoint.seen] == [event]
+    keys = [each["headers"]["Idempotency-Key"] for each in platform.stripe.changes()]
+    assert keys == [f"inc-{INCIDENT}:{event}"] * 2
+
+    platform.endpoint.handle = platform.take
+    sneaked = resend(platform, scope="all", attempt=2, targets=plan["targets"])
+    assert sneaked["refusal"] == "plan_changed", "to send once more is another plan"
+    anew = resend(platform, scope="all", attempt=2, check_mode=True)
+    assert anew["targets"] == [{**plan["targets"][0], "attempt": 2}]
+    assert len(platform.endpoint.seen) == 1
+    assert results(resend(platform, scope="all", attempt=2, targets=anew["targets"])) == [(event, "delivered")]
+    assert platform.processed() == [event]
+    assert len(platform.endpoint.seen) == 2
+    assert resend(platform, scope="all", attempt=3)["status"] == "nothing_to_do"
+
+
+@pytest.mark.parametrize(("status", "became"), [(502, "unknown"), (504, "unknown"), (503, "failed"), (400, "failed")])
+def test_a_proxy_that_gave_up_waiting_does_not_know_what_the_handler_did(
+    platform: Platform, status: int, became: str
+) -> None:
+    event = platform.missed(1)
+    platform.endpoint.answer = (status, {}, b"gateway")
+    result = resend(platform, "local_replay", verify_timeout_s=1)
+    assert (results(result), result["status"]) == ([(event, became)], became)
+    assert f"HTTP {status}" in result["results"][0]["reason"]
 
 
 def test_it_stops_when_more_than_half_do_not_get_through(platform: Platform) -> None:
@@ -325,6 +400,8 @@ def test_failures_say_what_had_been_done(platform: Platform) -> None:
         ({"method": "local_replay", "secret_name": None}, "a local replay needs secret_name too"),
         ({"payments_query": "SELECT 1"}, "payments_query must ask for"),
         ({"verify_timeout_s": 0}, "verify_timeout_s must be 1 second"),
+        ({"attempt": 0}, "attempt must be from 1 to 99, not 0"),
+        ({"attempt": 100}, "attempt must be from 1 to 99, not 100"),
     ],
 )
 def test_options_that_make_no_sense(platform: Platform, given: Json, text: str) -> None:

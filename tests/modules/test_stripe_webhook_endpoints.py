@@ -74,6 +74,13 @@ def test_one_of_several(stripe: Stripe) -> None:
     assert words(run(stripe, LOOK, url="https://nobody.example.com/hook")) == ["not_found"]
 
 
+def test_the_only_endpoint_is_not_ours_where_it_is_of_another_host(stripe: Stripe) -> None:
+    result = run(stripe, LOOK, url="https://other.example.com/api/webhooks/stripe")
+    assert (result["endpoint"], words(result), len(result["endpoints"])) == (None, ["not_found"], 1)
+    assert stripe.endpoint()["id"] in result["problems"][0]["message"]
+    assert URL in result["problems"][0]["message"]
+
+
 def test_no_endpoint_at_all(lab_stripe: Stripe) -> None:
     result = run(lab_stripe, LOOK, url=URL)
     assert (result["endpoints"], result["endpoint"], words(result)) == ([], None, ["not_found"])
@@ -137,6 +144,41 @@ def test_another_url_than_was_approved(stripe: Stripe) -> None:
     assert (result["status"], result["refusal"], result["changed"]) == ("refused", "plan_changed", False)
     assert run(stripe, ENABLE, endpoint_id=id_, targets=[])["refusal"] == "plan_changed"
     assert stripe.endpoint()["status"] == "disabled"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("disabled", [True, False])
+@pytest.mark.parametrize("url", ["https://staging.example.com/api/webhooks/stripe", f"{URL}/"])
+def test_an_endpoint_with_another_url_is_left_alone(stripe: Stripe, url: str, disabled: bool, check_mode: bool) -> None:
+    stripe.set_endpoint(disabled=disabled, url=url)
+    id_ = stripe.endpoint()["id"]
+    result = run(stripe, ENABLE, endpoint_id=id_, url=URL, check_mode=check_mode)
+    assert (result["status"], result["refusal"], result["changed"]) == ("refused", "url_differs", False)
+    assert url in result["reason"]
+    assert URL in result["reason"]
+    assert (result["targets"], result["before"], result["after"]["url"]) == ([], result["after"], url)
+    assert result["results"] == [{"endpoint": id_, "result": "not_attempted", "reason": result["reason"]}]
+    assert stripe.endpoint()["status"] == ("disabled" if disabled else "enabled")
+    assert stripe.changes() == []
+
+
+def test_an_endpoint_with_the_platforms_own_url_is_enabled(stripe: Stripe) -> None:
+    stripe.set_endpoint(disabled=True)
+    id_ = stripe.endpoint()["id"]
+    plan = run(stripe, ENABLE, endpoint_id=id_, url=URL, check_mode=True)
+    assert plan["status"] == "planned"
+    assert run(stripe, ENABLE, endpoint_id=id_, url=URL, targets=plan["targets"])["status"] == "done"
+    assert stripe.endpoint()["status"] == "enabled"
+    assert run(stripe, ENABLE, endpoint_id=id_, url=URL)["refusal"] == "enabled_already"
+
+
+def test_a_url_that_is_none_is_not_repeated(stripe: Stripe) -> None:
+    stripe.set_endpoint(disabled=True)
+    result = run(stripe, ENABLE, endpoint_id=stripe.endpoint()["id"], url="https://user:hunter2@example.com/")
+    assert result["msg"] == (
+        "Enabling a webhook endpoint: url must be an address with a host and without login; check url"
+    )
+    assert (stripe.endpoint()["status"], stripe.changes()) == ("disabled", [])
 
 
 def test_enabling_that_is_refused_says_what_was_done(stripe: Stripe) -> None:

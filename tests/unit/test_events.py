@@ -95,7 +95,26 @@ def test_what_became_of_each() -> None:
         ("payment_intent.succeeded", "succeeded", False),
         ("payment_intent.succeeded", None, False),
         ("payment_intent.canceled", "canceled", False),
+        ("payment_intent.canceled", None, False),
+        ("charge.succeeded", None, False),
+        ("charge.captured", None, False),
         ("charge.refunded", None, False),
+        ("charge.dispute.closed", None, False),
+        ("charge.dispute.created", None, None),
+        ("charge.dispute.created", "succeeded", None),
+        ("checkout.session.async_payment_succeeded", None, False),
+        ("charge.failed", None, None),
+        ("charge.failed", "requires_payment_method", False),
+        ("charge.failed", "succeeded", True),
+        ("invoice.payment_failed", None, None),
+        ("invoice.payment_failed", "requires_payment_method", False),
+        ("invoice.payment_failed", "succeeded", True),
+        ("checkout.session.async_payment_failed", None, None),
+        ("checkout.session.async_payment_failed", "succeeded", True),
+        ("checkout.session.completed", "succeeded", None),
+        ("customer.subscription.updated", None, None),
+        ("customer.subscription.updated", "succeeded", None),
+        ("brand.new", "succeeded", None),
         ("payment_intent.payment_failed", "requires_payment_method", False),
         ("payment_intent.payment_failed", "succeeded", True),
         ("payment_intent.payment_failed", "processing", True),
@@ -112,6 +131,45 @@ def test_what_became_of_each() -> None:
 def test_what_something_later_makes_untrue(kind: str, status: str | None, untrue: bool | None) -> None:
     states = {"pi_1": event_payments.state({"status": status})} if status else {}
     assert event_payments.superseded(event("evt_1", kind=kind), states) is untrue
+
+
+@pytest.mark.parametrize("kind", ["payment_intent.payment_failed", "charge.failed", "payment_intent.processing"])
+def test_an_event_without_a_payment_that_can_be_read_may_be_untrue(kind: str) -> None:
+    states = {"None": event_payments.state({"status": "requires_payment_method"})}
+    assert event_payments.superseded(event("evt_1", kind=kind, pi=None), states) is None
+
+
+def test_a_payment_that_has_failed_is_not_made_pending_by_its_beginning() -> None:
+    failed = {"status": "requires_payment_method", "last_payment_error": {"type": "card_error"}}
+    states = {"pi_1": event_payments.state(failed)}
+    assert event_payments.superseded(event("evt_1", kind="payment_intent.created"), states) is True
+    assert event_payments.superseded(event("evt_1", kind="payment_intent.payment_failed"), states) is False
+
+
+def test_what_may_be_untrue_is_settled_by_hand_and_says_why() -> None:
+    listed = [
+        event("evt_final", 400),
+        event("evt_declined", 300, "charge.failed"),
+        event("evt_no_payment", 200, "payment_intent.payment_failed", pi=None),
+        event("evt_foreign", 100, "customer.subscription.updated", pi=None),
+    ]
+    plan = chosen(listed)
+    assert ids(plan.candidates) == ["evt_final"]
+    words = {each.id: word for each, word in plan.excluded}
+    assert words == {"evt_declined": "payment_unknown", "evt_no_payment": "payment_unknown", "evt_foreign": "not_final"}
+    assert set(words.values()) <= event_resend.TO_COMPARE
+    assert all(line["text"] for line in plan.plain_excluded())
+
+
+def test_an_idempotency_key_is_of_the_incident_and_the_event_alone() -> None:
+    key = event_resend.idempotency_key("webhook-failures-1", "evt_1", 1)
+    assert key == event_resend.idempotency_key("webhook-failures-1", "evt_1", 1) == "inc-webhook-failures-1:evt_1"
+    others = [
+        ("webhook-failures-2", "evt_1", 1),
+        ("webhook-failures-1", "evt_2", 1),
+        ("webhook-failures-1", "evt_1", 2),
+    ]
+    assert len({key, *(event_resend.idempotency_key(*each) for each in others)}) == 4
 
 
 def chosen(missing: list[Event], given: list[Json] | None = None, processed: tuple[str, ...] = ()) -> event_resend.Plan:

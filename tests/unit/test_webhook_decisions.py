@@ -160,7 +160,13 @@ def endpoint(id_: str, url: str = "https://api.example.com/hook", **more: Any) -
     [
         ([endpoint("we_1")], None, "https://api.example.com/hook", "we_1"),
         ([endpoint("we_1")], None, "https://api.example.com/hook/", "we_1"),
-        ([endpoint("we_1")], None, "https://other.example.com/hook", "we_1"),
+        ([endpoint("we_1")], None, "https://other.example.com/hook", None),
+        ([endpoint("we_1")], None, "https://api.example.com:443/hook/", "we_1"),
+        ([endpoint("we_1")], None, "https://api.example.com:8443/hook", "we_1"),
+        ([endpoint("we_1")], None, "no address", None),
+        ([endpoint("we_1", "no address either")], None, "no address", None),
+        ([endpoint("we_1")], None, None, "we_1"),
+        ([endpoint("we_1")], "we_1", "https://other.example.com/hook", "we_1"),
         ([endpoint("we_1"), endpoint("we_2", "https://x.example.com/")], None, "https://other.example.com/", None),
         ([endpoint("we_1"), endpoint("we_2", "https://x.example.com/")], None, "https://x.example.com/a", "we_2"),
         ([endpoint("we_1"), endpoint("we_2", created=2)], None, "https://api.example.com/hook", "we_2"),
@@ -182,6 +188,17 @@ def test_whose_endpoint_it_is(
     assert (match and match["id"]) == found
 
 
+def test_an_endpoint_of_another_host_is_named_and_not_taken_for_ours() -> None:
+    listed = [endpoint("we_1", "https://staging.example.com/hook")]
+    url = "https://api.example.com/hook"
+    (told,) = webhook_endpoints.problems(listed, None, url, [], livemode=True)
+    assert told["problem"] == "not_found"
+    assert told["message"] == (
+        "none of Stripe's 1 endpoints is the platform's, https://api.example.com/hook; there is we_1 with"
+        " https://staging.example.com/hook"
+    )
+
+
 def test_an_endpoint_of_the_other_mode() -> None:
     found = endpoint("we_1", livemode=False)
     told = webhook_endpoints.problems([found], found, found["url"], [], livemode=True)
@@ -198,3 +215,16 @@ def test_what_a_service_says_of_an_endpoint_is_bounded() -> None:
     assert found["enabled_events"][0] == "a b"
     assert len(found["enabled_events"]) == 300
     assert webhook_endpoints.facts({"enabled_events": None})["enabled_events"] == []
+
+
+@pytest.mark.parametrize(
+    ("enabled", "kept"),
+    [(5, []), ("abc", []), ({"a": 1}, []), (True, []), (["a.b", 5, None, ["c"], "", "*"], ["a.b", "*"])],
+)
+def test_types_of_events_are_a_list_of_text_or_nothing(enabled: Any, kept: list[str]) -> None:
+    assert webhook_endpoints.facts({"enabled_events": enabled})["enabled_events"] == kept
+
+
+@pytest.mark.parametrize("created", [10**18, -(10**18), 10**400, True, 1.5, "1", None, [1]])
+def test_a_moment_that_is_none(created: Any) -> None:
+    assert webhook_endpoints.facts({"created": created})["created"] is None

@@ -129,6 +129,8 @@ class Work:
         )
         fallback = self.params["fallback"] if self.method == STRIPE_RETRY else None
         self.frame = {"endpoint": self.endpoint["id"], "url": url, "method": self.method, "fallback": fallback}
+        if self.params["attempt"] > 1:
+            self.frame["attempt"] = self.params["attempt"]  # it may send twice, so that it has to be approved as such
         given = event_resend.approved_targets(self.params["targets"])
         approved = None
         if given is not None:
@@ -159,7 +161,8 @@ class Work:
             rps=params["rps"],
             verify_timeout_s=params["verify_timeout_s"],
             processed_query=params["processed_query"],
-            key=f"inc-{params['incident']}",
+            incident=params["incident"],
+            attempt=params["attempt"],
             secret=self.secret.value,
             ca_cert=params["ca_cert"],
             timeout_s=params["timeout"],

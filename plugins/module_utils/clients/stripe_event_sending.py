@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +16,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.str
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe_event_reads import processed_ids
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.webhook import post
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import event_resend, webhook_signature
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import may_have_happened
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.events import Event
 
 Json = dict[str, Any]
@@ -38,7 +38,8 @@ class Way:
         rps: events a second, at most.
         verify_timeout_s: seconds for an event to be noted as processed.
         processed_query: asks for that.
-        key: beginning of the idempotency keys.
+        incident: identifier of the incident, for the idempotency keys.
+        attempt: which one of the incident, from 1; the same one asks Stripe with the same keys.
         secret: what a local replay is signed with.
         ca_cert: authorities that a local replay trusts.
         timeout_s: seconds for one delivery of a local replay.
@@ -50,7 +51,8 @@ class Way:
     rps: float
     verify_timeout_s: float
     processed_query: str
-    key: str
+    incident: str
+    attempt: int = 1
     secret: str | None = field(default=None, repr=False)
     ca_cert: str | None = None
     timeout_s: float = 10.0
@@ -88,7 +90,6 @@ class Sending:
         self._api = api
         self._session = session
         self.way = way
-        self._run = uuid.uuid4().hex[:12]
         self._next_at = 0.0
         self.results: list[Json] = []
         self.stopped: str | None = None
@@ -153,12 +154,11 @@ class Sending:
             if error.cause == "not_found" and error.failure.error_code != "resource_missing":
                 raise UnsupportedError from None  # the path is not known, the event is
             return self._refused(error)
-        text = f"Stripe took it, and within {self.way.verify_timeout_s:g} s it was not processed"
-        return Sent(event_resend.FAILED, text, wait=True)
+        return self._taken("Stripe took it")
 
     def _ask_again(self, event: Event) -> None:
         """Have Stripe send it again; who was one request too many waits a little longer each time."""
-        key = f"{self.way.key}:{event.id}:{self._run}"
+        key = event_resend.idempotency_key(self.way.incident, event.id, self.way.attempt)
         for pause_s in (*PAUSES_S, None):
             try:
                 self._api.retry_event(event.id, self.way.endpoint_id, event.account, key)
@@ -181,9 +181,15 @@ class Sending:
             unknown = probe.cause in {"timeout", "no_answer"}
             return Sent(event_resend.UNKNOWN if unknown else event_resend.FAILED, probe.text, wait=unknown)
         if probe.status // 100 == 2:  # noqa: PLR2004 - the class of all successes
-            text = f"the endpoint took it, and within {self.way.verify_timeout_s:g} s it was not processed"
-            return Sent(event_resend.FAILED, text, wait=True)
-        return Sent(event_resend.FAILED, f"the endpoint answered with HTTP {probe.status}, {probe.text}")
+            return self._taken("the handler took it")
+        unknown = may_have_happened("", probe.status)
+        text = f"the endpoint answered with HTTP {probe.status}, {probe.text}"
+        return Sent(event_resend.UNKNOWN if unknown else event_resend.FAILED, text, wait=unknown)
+
+    def _taken(self, said: str) -> Sent:
+        """An event that nobody has refused: it may be processed any moment, or on its next delivery."""
+        text = f"sent, not yet processed: {said}, and the platform did not note it in {self.way.verify_timeout_s:g} s"
+        return Sent(event_resend.UNKNOWN, text, wait=True)
 
     def _refused(self, error: StripeError) -> Sent:
         if error.cause in _HOPELESS:

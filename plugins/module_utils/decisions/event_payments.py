@@ -16,15 +16,32 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.m
 Json = dict[str, Any]
 
 WORD_LENGTH = 60
-# While the PaymentIntent has such a status, an event of the type still tells how it stands. An event that is not here,
-# such as payment_intent.succeeded, tells something that stays true.
+_NOT_PAID = frozenset({"requires_payment_method", "requires_confirmation"})
+# What these types tell stays true, whatever follows: https://docs.stripe.com/api/events/types. A dispute is open only
+# until it is closed, and a session is completed before its payment succeeds or fails, so those are not here.
+_FINAL = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.canceled",
+        "charge.succeeded",
+        "charge.captured",
+        "charge.refunded",
+        "charge.dispute.closed",
+        "checkout.session.async_payment_succeeded",
+    }
+)
+# While the PaymentIntent has such a status, an event of the type still tells how it stands.
 _CURRENT = {
-    "payment_intent.created": {"requires_payment_method", "requires_confirmation"},
+    "payment_intent.created": _NOT_PAID,
     "payment_intent.requires_action": {"requires_action"},
     "payment_intent.processing": {"processing"},
-    "payment_intent.payment_failed": {"requires_payment_method", "requires_confirmation"},
+    "payment_intent.payment_failed": _NOT_PAID,
     "payment_intent.amount_capturable_updated": {"requires_capture"},
+    "charge.failed": _NOT_PAID,
+    "invoice.payment_failed": _NOT_PAID,
+    "checkout.session.async_payment_failed": _NOT_PAID,
 }
+_BEFORE_ANY_ATTEMPT = "payment_intent.created"
 # What the platform's row may say then
 _ROW = {
     "succeeded": {"succeeded"},
@@ -51,18 +68,31 @@ def state(intent: Mapping[str, Any]) -> Json:
 
 def may_be_superseded(event: Event) -> bool:
     """Whether it depends on how the payment stands now whether an event still tells the truth."""
-    return event.type in _CURRENT and event.payment_intent is not None
+    return depends_on_payment(event) and event.payment_intent is not None
+
+
+def depends_on_payment(event: Event) -> bool:
+    """Whether the status of the event's payment tells if an event of its type is still true."""
+    return event.type in _CURRENT
 
 
 def superseded(event: Event, states: Mapping[str, Json]) -> bool | None:
-    """Whether something later has made an event untrue; ``None`` when the payment's status is not known.
+    """Whether something later has made an event untrue; ``None`` when that is not known.
 
-    To process it now would set the platform's payment back, as from succeeded to failed.
+    To process it now would set the platform's payment back, as from succeeded to failed. So only what is known to stay
+    true, or is seen to agree with its payment, is ``False``; a type that is not known here never is.
+
+    Args:
+        states: by PaymentIntent, as :func:`state` returns them; of those only that could be read.
     """
-    if not may_be_superseded(event):
+    if event.type in _FINAL:
         return False
-    known = states.get(str(event.payment_intent))
-    return None if known is None else known["status"] not in _CURRENT[event.type]
+    known = states.get(event.payment_intent) if event.payment_intent else None
+    if known is None or not depends_on_payment(event):
+        return None
+    if event.type == _BEFORE_ANY_ATTEMPT and known["failed"]:
+        return True
+    return known["status"] not in _CURRENT[event.type]
 
 
 def compare(events: Iterable[Event], states: Mapping[str, Json], rows: Mapping[str, Json] | None) -> list[Json]:

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.event_payments import superseded
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.event_payments import (
+    depends_on_payment,
+    superseded,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.events import Event, Sorted
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 
@@ -22,13 +25,15 @@ STRIPE_RETRY, LOCAL_REPLAY, RECONCILE_ONLY = METHODS
 DELIVERED, PROCESSED, FAILED, UNKNOWN = "delivered", "already_processed", "failed", "unknown"
 NOT_ATTEMPTED = "not_attempted"
 LEFT_OPEN = frozenset({FAILED, UNKNOWN, NOT_ATTEMPTED})
-TO_COMPARE = frozenset({"superseded", "payment_unknown", "too_old", "over_max_events"})
+TO_COMPARE = frozenset({"superseded", "payment_unknown", "not_final", "too_old", "over_max_events"})
+MOST_ATTEMPTS = 99
 IN_A_ROW = 3  # failures after which the rest would fail too
 LEAST_FOR_A_SHARE = 4
 LONGEST_ID = 255
 _TEXTS = {
     "superseded": "something later has made it untrue",
     "payment_unknown": "Stripe could not say how its payment stands, so that it may be untrue",
+    "not_final": "something later may have made an event of its type untrue, which cannot be seen here",
     "too_old": "it is older than the endpoint, or than Stripe keeps events",
     "young": "it may still be on its way",
     "not_subscribed": "the endpoint does not get events of its type",
@@ -113,9 +118,9 @@ def choose(
     """
     plan = Plan()
     for event in found.missing:
-        untrue = superseded(event, states)
-        if untrue is not False:
-            plan.excluded.append((event, "superseded" if untrue else "payment_unknown"))
+        word = _untrue(event, states)
+        if word:
+            plan.excluded.append((event, word))
         else:
             plan.candidates.append(event)
     for word, events in (
@@ -132,9 +137,29 @@ def choose(
     return plan
 
 
+def idempotency_key(incident: str, event: str, attempt: int) -> str:
+    """Return the key of a request to send an event again.
+
+    Nothing of it is of the run: within 24 hours Stripe answers a second request with the first one's answer, and sends
+    nothing (https://docs.stripe.com/api/idempotent_requests).
+
+    Args:
+        attempt: from 1; a higher one is another request, which sends it once more.
+    """
+    return f"inc-{incident}:{event}" + (f":{attempt}" if attempt > 1 else "")
+
+
 def target(event: Event, frame: Mapping[str, Any]) -> Json:
     """Return what identifies an event in a plan; nothing in it changes while the event is missing."""
     return {"event": event.id, "type": event.type, "created": rfc3339(event.created), **frame}
+
+
+def _untrue(event: Event, states: Mapping[str, Json]) -> str | None:
+    """Return as a word why an event is untrue, or may be; ``None`` when it is true."""
+    untrue = superseded(event, states)
+    if untrue is None:
+        return "payment_unknown" if depends_on_payment(event) else "not_final"
+    return "superseded" if untrue else None
 
 
 def _hold_to(approved: Approved, plan: Plan, frame: Mapping[str, Any]) -> None:
@@ -175,10 +200,10 @@ def breaker(results: Iterable[Mapping[str, Any]]) -> str | None:
     sent = [each["result"] for each in results if each["result"] in (DELIVERED, FAILED, UNKNOWN)]
     last = sent[-IN_A_ROW:]
     if len(last) == IN_A_ROW and DELIVERED not in last:
-        return f"{IN_A_ROW} events in a row did not get through"
+        return f"{IN_A_ROW} events in a row were not seen to get through"
     bad = len(sent) - sent.count(DELIVERED)
     if len(sent) >= LEAST_FOR_A_SHARE and bad > len(sent) / 2:
-        return f"{bad} of {len(sent)} events did not get through"
+        return f"{bad} of {len(sent)} events were not seen to get through"
     return None
 
 
@@ -194,7 +219,7 @@ def nothing_to_do(plan: Plan) -> Objection:
 def verdict(results: Sequence[Mapping[str, Any]], stopped: str | None) -> tuple[str, str]:
     """Return status and reason of what was done.
 
-    ``unknown``: of one event at least nobody knows whether it was delivered.
+    ``unknown``: of one event at least nobody knows whether it was delivered, or whether it will be processed.
     """
     counted = Counter(each["result"] for each in results)
     text = ", ".join(f"{count} {name}" for name, count in counted.most_common())

@@ -97,7 +97,7 @@ def read_events(raw: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
 
 def read_event(raw: Mapping[str, Any]) -> Event | None:
     """Return what matters of an event; ``None`` when it is none."""
-    id_, kind, created = _word(_EVENT, raw.get("id")), _word(_TYPE, raw.get("type")), _moment(raw.get("created"))
+    id_, kind, created = _word(_EVENT, raw.get("id")), _word(_TYPE, raw.get("type")), moment(raw.get("created"))
     if id_ is None or kind is None or created is None or len(kind) > _LONGEST_TYPE:
         return None
     data = raw.get("data")
@@ -177,7 +177,8 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _moment(value: Any) -> dt.datetime | None:
+def moment(value: Any) -> dt.datetime | None:
+    """Return the time that a Unix timestamp in seconds stands for; ``None`` for anything else."""
     seconds = _count(value)
     try:
         return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)

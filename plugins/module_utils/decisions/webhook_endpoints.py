@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.events import subscribed
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.events import moment, subscribed
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
 Json = dict[str, Any]
@@ -21,20 +21,22 @@ URL_LENGTH = 300
 TEXT_LENGTH = 200
 MOST_EVENTS = 300
 ENABLED = "enabled"
+URL_DIFFERS = "url_differs"
+_PORTS = {"http": 80, "https": 443}
 
 
 def facts(raw: Mapping[str, Any]) -> Json:
     """Return what matters of an endpoint, bounded."""
     enabled = raw.get("enabled_events")
-    created = raw.get("created")
+    types = [kind for kind in enabled if isinstance(kind, str) and kind] if isinstance(enabled, list) else []
     return {
         "id": _text(raw.get("id"), TEXT_LENGTH),
         "url": _text(raw.get("url"), URL_LENGTH),
         "status": _text(raw.get("status"), TEXT_LENGTH),
-        "enabled_events": [plain_line(str(kind), TEXT_LENGTH) for kind in (enabled or [])[:MOST_EVENTS]],
+        "enabled_events": [plain_line(kind, TEXT_LENGTH) for kind in types[:MOST_EVENTS]],
         "api_version": _text(raw.get("api_version"), TEXT_LENGTH),
         "livemode": raw.get("livemode") if isinstance(raw.get("livemode"), bool) else None,
-        "created": dt.datetime.fromtimestamp(created, dt.UTC) if isinstance(created, int) else None,
+        "created": moment(raw.get("created")),
         "description": _text(raw.get("description"), TEXT_LENGTH),
     }
 
@@ -43,14 +45,15 @@ def matching(endpoints: Sequence[Json], endpoint_id: str | None, url: str | None
     """Return the platform's endpoint: by its identifier, or else by its URL, which is compared exactly.
 
     Of several with the same URL an enabled one counts, of those the newest. Where none has the URL, the only one of the
-    same host counts, and where there is none of that host either, the only one there is: it may have been changed.
+    same host counts: it may have been changed. One of another host is that of somebody else. Without a URL the only one
+    there is counts.
     """
     if endpoint_id:
         return next((each for each in endpoints if each["id"] == endpoint_id), None)
     same = [each for each in endpoints if each["url"] == url]
     if same:
         return _best(same)
-    alike = [each for each in endpoints if url and host(each["url"]) == host(url)] or endpoints
+    alike = _of_host(endpoints, url) if url else endpoints
     return alike[0] if len(alike) == 1 else None
 
 
@@ -66,17 +69,16 @@ def problems(
         livemode: the mode that the platform works in.
     """
     if found is None:
-        known = ", ".join(str(each["url"]) for each in endpoints[:3]) or "none"
-        return [
-            _problem("not_found", f"none of Stripe's {len(endpoints)} endpoints is the platform's; there is {known}")
-        ]
+        known = ", ".join(f"{each['id']} with {each['url']}" for each in endpoints[:3]) or "none"
+        ours = f"the platform's, {plain_line(url, URL_LENGTH)}" if url else "the platform's"
+        return [_problem("not_found", f"none of Stripe's {len(endpoints)} endpoints is {ours}; there is {known}")]
     told = []
     if found["status"] != ENABLED:
         told.append(_problem("disabled", f"{found['id']} is {found['status']}, so no event is delivered to it"))
     if found["livemode"] is not livemode:
         told.append(_problem("mode", f"{found['id']} gets events of {_mode(found['livemode'])}, not {_mode(livemode)}"))
-    if url and found["url"] != url:
-        told.append(_problem("url_differs", f"{found['id']} delivers to {found['url']}, the platform listens at {url}"))
+    if objection := url_objection(found, url):
+        told.append(_problem(URL_DIFFERS, objection))
     missing = missing_events(found, required)
     if missing:
         told.append(_problem("events_missing", f"{found['id']} does not get {', '.join(missing)}"))
@@ -93,13 +95,33 @@ def missing_events(found: Json | None, required: Iterable[str]) -> list[str]:
     return [kind for kind in required if not found["enabled_events"] or not subscribed(kind, found["enabled_events"])]
 
 
+def url_objection(found: Json, url: str | None) -> str | None:
+    """Return why an endpoint is not the one that delivers to the platform's URL; ``None`` when it may be.
+
+    Args:
+        url: where the platform takes webhooks; ``None`` when that is not known. It is compared exactly.
+    """
+    if not url or found["url"] == url:
+        return None
+    return f"{found['id']} delivers to {found['url']}, the platform listens at {plain_line(url, URL_LENGTH)}"
+
+
 def host(url: str | None) -> tuple[str, int | None]:
     """Return host and port of an address that may be anything."""
     try:
         parts = urlsplit(str(url or ""))
-        return (parts.hostname or "").lower(), parts.port
+        return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return "", None
+
+
+def _of_host(endpoints: Sequence[Json], url: str) -> list[Json]:
+    """Return those of the URL's host and port, or else those of its host."""
+    name, port = host(url)
+    if not name:
+        return []
+    same = [each for each in endpoints if host(each["url"])[0] == name]
+    return [each for each in same if host(each["url"])[1] == port] or same
 
 
 def _best(endpoints: Sequence[Json]) -> Json | None:
