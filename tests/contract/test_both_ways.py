@@ -20,6 +20,7 @@ import yaml
 from support import (
     both_ways_clickhouse,
     both_ways_data,
+    both_ways_latency,
     both_ways_payment_cause,
     both_ways_redis,
     both_ways_stripe_payments,
@@ -48,6 +49,7 @@ def topics(login: dict[str, Any]) -> dict[str, dict[str, Case]]:
         "pure": pure_cases(),
         "data": both_ways_data.cases(),
         "clickhouse": both_ways_clickhouse.cases(),
+        "latency": both_ways_latency.cases(),
         "redis": both_ways_redis.cases(),
         "vault": both_ways_vault.cases(),
         "payments": both_ways_stripe_payments.cases(),

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""Why an API is slow: the decision table of api-latency. Pure, no I/O.
+
+The first row that is proven counts. Locks come first, because everything behind them waits; then what concerns one
+pod or all pods, and then what requests wait for. Without traffic nothing is judged. What could not be asked proves
+nothing and excludes nothing: it is told in ``gaps``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import parse_time
+
+SAFE, DISRUPTIVE = "safe", "disruptive"
+# cause -> what helps, and its class of risk
+REMEDIES: Mapping[str, tuple[str | None, str]] = {
+    "no_traffic": (None, SAFE),
+    "none": (None, SAFE),
+    "locks": ("end_blocker", DISRUPTIVE),
+    "one_pod": ("evict_pod", DISRUPTIVE),
+    "regression": ("undo_rollout", DISRUPTIVE),
+    "capacity": ("scale_backend", DISRUPTIVE),
+    "pool": ("resize_pool", DISRUPTIVE),
+    "missing_index": ("create_index", DISRUPTIVE),
+    "slow_sql": (None, SAFE),
+    "dependency": (None, SAFE),
+    "network": (None, SAFE),
+    "unknown": (None, SAFE),
+}
+INPUTS = ("latency", "statements", "activity", "hpa", "top", "workload", "connection_budget")
+_WORSE = 2.0  # times the p95 of a day ago
+_BEFORE_IT = 1.5  # the p95 before the API is so many times its own
+_SLOTS_TAKEN = 0.95
+_CPU_TAKEN = 0.9
+Json = dict[str, Any]
+Verdict = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as much.
+
+    Attributes:
+        slo_p95_ms: the objective in milliseconds.
+        throttling: share of throttled periods, 0 to 1.
+        share: of the time of requests that makes a part of it the cause, 0 to 1.
+        deploy_s: a rollout within so many seconds may be the cause.
+        database: name of the database among ``parts`` of the latency.
+        rows_per_scan: a table of which so many rows are read from end to end lacks an index.
+    """
+
+    slo_p95_ms: float
+    throttling: float
+    share: float
+    deploy_s: float
+    database: str
+    rows_per_scan: float
+
+
+@dataclass(frozen=True)
+class _Case:
+    given: Mapping[str, Mapping[str, Any]]
+    limits: Limits
+    now: dt.datetime
+
+    def of(self, name: str) -> Mapping[str, Any]:
+        """A result, or nothing when its system did not answer."""
+        result = self.given.get(name) or {}
+        if name == "connection_budget":
+            return result if result.get("fits") is not None else {}
+        return result if result.get("reachable") else {}
+
+
+def latency_cause(given: Mapping[str, Mapping[str, Any]], limits: Limits, now: dt.datetime) -> Json:
+    """Return what the module of the same name does.
+
+    Args:
+        given: results by the names of ``INPUTS``; one that is missing or empty was not asked.
+        limits: what counts as much.
+        now: the time of the look.
+    """
+    case = _Case(given, limits, now)
+    found = next((verdict for row in _ROWS if (verdict := row(case))), None)
+    gaps = _gaps(case)
+    cause, reason = found or ("unknown", _nothing(gaps))
+    remedy, risk = REMEDIES[cause]
+    objection = _objection(case, cause)
+    return {
+        "cause": cause,
+        "reason": reason,
+        "remedy": None if objection else remedy,
+        "risk": risk if remedy and not objection else SAFE,
+        "objection": objection,
+        "evidence": _evidence(case),
+        "gaps": gaps,
+    }
+
+
+def _not_judged(case: _Case) -> Verdict | None:
+    latency = case.of("latency")
+    verdict = latency.get("verdict", "unknown")
+    if verdict == "unknown":
+        said = (case.given.get("latency") or {}).get("reason") or "not asked"
+        return "unknown", f"how slow the API is is not known: {said}"
+    if verdict in {"no_traffic", "low_volume"}:
+        return "no_traffic", str(latency["reason"])
+    if verdict == "ok":
+        return _network(case) or ("none", str(latency["reason"]))
+    return None
+
+
+def _locks(case: _Case) -> Verdict | None:
+    either = (case.of(name).get("blocking") or {} for name in ("activity", "statements"))
+    blocking = next((found for found in either if found.get("blocked")), {})
+    blocked, roots = blocking.get("blocked") or [], blocking.get("roots") or []
+    if not blocked:
+        return None
+    root = f", process {roots[0].get('pid')} first" if roots else ""
+    return "locks", f"{len(blocked)} sessions of the database wait for locks of others{root}"
+
+
+def _one_pod(case: _Case) -> Verdict | None:
+    judged = [row for row in case.of("latency").get("instances") or [] if row.get("slow") is not None]
+    slow = [row for row in judged if row["slow"]]
+    if len(slow) != 1 or len(judged) < 2:  # noqa: PLR2004 - one of several
+        return None
+    return "one_pod", f"only {slow[0]['instance']} of {len(judged)} is slow, its p95 is {slow[0]['p95_ms']:g} ms"
+
+
+def _regression(case: _Case) -> Verdict | None:
+    """Every pod is new, not by a restart, and it is slower than a day ago."""
+    result, latency = case.of("workload"), case.of("latency")
+    workload = result.get("workload") or {}
+    starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
+    known = [start for start in starts if start]
+    times = (latency.get("total") or {}).get("times_day_ago")
+    if not known or len(known) < len(starts) or str(workload.get("revision")) in {"1", "None"}:
+        return None
+    restarted = parse_time(workload.get("restarted_at"))
+    since = (case.now - min(known)).total_seconds()
+    by_restart = restarted is not None and (case.now - restarted).total_seconds() <= case.limits.deploy_s
+    if since > case.limits.deploy_s or by_restart or times is None or times < _WORSE:
+        return None
+    return "regression", (
+        f"revision {workload['revision']} was rolled out {since / 60:.0f} minutes ago, and p95 is {times:g} times that "
+        "of a day ago"
+    )
+
+
+def _capacity(case: _Case) -> Verdict | None:
+    autoscaler = case.of("hpa").get("autoscaler") or {}
+    throttled = (case.of("latency").get("throttling") or {}).get("max")
+    used = (case.of("top").get("totals") or {}).get("cpu_limit_ratio_max")
+    found = []
+    if throttled is not None and throttled > case.limits.throttling:
+        found.append(f"a pod is throttled in {throttled * 100:.0f} % of the periods of its CPU quota")
+    if autoscaler.get("at_max") and autoscaler.get("wants_more"):
+        found.append(f"the autoscaler {autoscaler['name']} is at its maximum of {autoscaler['max']} and wants more")
+    if used is not None and used >= _CPU_TAKEN:
+        found.append(f"a container uses {used * 100:.0f} % of its CPU limit")
+    return ("capacity", "; ".join(found)) if found else None
+
+
+def _missing_index(case: _Case) -> Verdict | None:
+    share = _database_share(case)
+    if share is None or share < case.limits.share:
+        return None
+    text = f"{share * 100:.0f} % of the time of requests is spent in the database"
+    table = _read_whole(case)
+    if table is None:
+        return "slow_sql", text
+    rows = table["sequential_rows"] / table["sequential_scans"]
+    scans = f"{table['sequential_scans']} times in the sample"
+    return (
+        "missing_index",
+        f"{text}; {table['schema']}.{table['table']} was read from end to end {scans}, {rows:.0f} rows each",
+    )
+
+
+def _read_whole(case: _Case) -> Mapping[str, Any] | None:
+    """The large table of which most rows were read from end to end."""
+    tables = [
+        table
+        for table in case.of("statements").get("tables") or []
+        if (scans := table.get("sequential_scans") or 0) > 0
+        and (table.get("sequential_rows") or 0) / scans >= case.limits.rows_per_scan
+    ]
+    return max(tables, key=lambda table: table["sequential_rows"], default=None)
+
+
+def _pool(case: _Case) -> Verdict | None:
+    ratio = (case.of("activity").get("slots") or {}).get("used_ratio")
+    if ratio is None or ratio < _SLOTS_TAKEN:
+        return None
+    return "pool", f"{ratio * 100:.0f} % of the database's connections are taken"
+
+
+def _dependency(case: _Case) -> Verdict | None:
+    parts = case.of("latency").get("parts") or {}
+    shares = {
+        name: part["share"]
+        for name, part in parts.items()
+        if name != case.limits.database and (part or {}).get("share") is not None
+    }
+    name = max(shares, key=lambda each: shares[each], default=None)
+    if name is None or shares[name] < case.limits.share:
+        return None
+    return "dependency", f"{shares[name] * 100:.0f} % of the time of requests is spent on {name}"
+
+
+def _network(case: _Case) -> Verdict | None:
+    latency = case.of("latency")
+    before, own = latency.get("ingress_p95_ms"), (latency.get("total") or {}).get("p95_ms")
+    if before is None or own is None or before <= case.limits.slo_p95_ms or before < own * _BEFORE_IT:
+        return None
+    return "network", f"p95 is {before:g} ms before the API and {own:g} ms in it"
+
+
+_ROWS: tuple[Callable[[_Case], Verdict | None], ...] = (
+    _not_judged, _locks, _one_pod, _regression, _capacity, _missing_index, _pool, _dependency, _network,
+)  # fmt: skip
+
+
+def _database_share(case: _Case) -> float | None:
+    """As the API measures it; else what statements took per second against what requests did."""
+    latency, statistics = case.of("latency"), case.of("statements").get("statistics") or {}
+    measured = ((latency.get("parts") or {}).get(case.limits.database) or {}).get("share")
+    if measured is not None:
+        return float(measured)
+    per_s, load = (latency.get("total") or {}).get("seconds_per_s"), statistics.get("load")
+    if not per_s or load is None:
+        return None
+    return min(float(load) / float(per_s), 1.0)  # statements of others count as well
+
+
+def _objection(case: _Case, cause: str) -> str | None:
+    """Why what would help must not be done now."""
+    if cause not in {"capacity", "pool"}:
+        return None
+    result = case.given.get("connection_budget") or {}
+    if result.get("fits") is None:
+        return f"the connection budget is not known: {result.get('reason') or 'not asked'}"
+    if result["fits"] is False:
+        return f"the connections do not fit as it is: {result.get('reason')}"
+    return None
+
+
+def _evidence(case: _Case) -> list[Json]:
+    latency, hpa = case.of("latency"), case.of("hpa")
+    found: list[Json] = []
+    if latency:
+        found.append(
+            {
+                "source": "latency",
+                "verdict": latency.get("verdict"),
+                "p95_ms": (latency.get("total") or {}).get("p95_ms"),
+                "slow_routes": list(latency.get("slow_routes") or [])[:5],
+            }
+        )
+    if (share := _database_share(case)) is not None:
+        found.append({"source": "database", "share": round(share, 4)})
+    if statements := case.of("statements").get("statements"):
+        found.append(
+            {"source": "statements", "query_id": statements[0].get("query_id"), "share": statements[0].get("share")}
+        )
+    if hpa:
+        found.append({"source": "hpa", "verdict": hpa.get("verdict")})
+    if activity := case.of("activity"):
+        blocked = len((activity.get("blocking") or {}).get("blocked") or [])
+        found.append(
+            {"source": "activity", "blocked": blocked, "slots": (activity.get("slots") or {}).get("used_ratio")}
+        )
+    return found
+
+
+def _gaps(case: _Case) -> list[str]:
+    found = []
+    for name in INPUTS:
+        result = case.given.get(name) or {}
+        if not case.of(name):
+            said = result.get("message") or result.get("reason") or "not asked"
+            found.append(f"{name}: {said}")
+    if (statistics := case.of("statements").get("statistics") or {}).get("available") is False:
+        found.append(f"statements: {statistics.get('cause')}, {statistics.get('hint')}")
+    found += [f"latency: {gap}" for gap in case.of("latency").get("gaps") or []]
+    return found
+
+
+def _nothing(gaps: list[str]) -> str:
+    if gaps:
+        return f"the API is slow, and nothing that is known explains it; not known: {'; '.join(gaps)}"[:500]
+    return "the API is slow, and neither database, pods, calls nor network explain it: look at the code of its routes"

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give a workload more pods, within the connections of the database, and take them back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: k8s_scale
+short_description: Give a workload more pods, within the connections of the database, and take them back
+version_added: 0.1.0
+description:
+  - Raises the pods of one Deployment or StatefulSet by O(step), with one patch, and waits until they are available.
+  - Where a HorizontalPodAutoscaler scales it, C(minReplicas) of that is raised, and C(maxReplicas) where needed. It
+    would undo a change of the workload itself within seconds.
+  - Never lowers the pods, but with O(action=revert) to what they were before the same incident.
+  - The connection pools of all pods must fit into PostgreSQL's connections with the new number, too. If they do not,
+    or it is not known, fewer pods are started, or none.
+  - The patch carries the C(resourceVersion) of the object that was looked at, and writes what was before into its
+    annotation C(incidents.brandconnect/scale-before).
+author:
+  - incident-runbooks contributors (@brandconnect)
+options:
+  kind:
+    description: Kind of the workload.
+    type: str
+    choices: [Deployment, StatefulSet]
+    default: Deployment
+  name:
+    description: Name of the workload.
+    type: str
+    required: true
+  action:
+    description: V(scale) raises the pods, V(revert) puts back what the incident changed unless it was changed since.
+    type: str
+    choices: [scale, revert]
+    default: scale
+  incident:
+    description:
+      - Id of the incident. The pods are raised by O(step) from what they were before it, however often this runs.
+    type: str
+    required: true
+  step:
+    description: So many pods more, 1 to 10.
+    type: int
+    default: 2
+  max_replicas:
+    description: Never more pods than this, at most 50.
+    type: int
+    default: 10
+  connection_budget:
+    description:
+      - The result of M(brandconnect.incidents.connection_budget), in whose workloads O(name) is. Needed for
+        O(action=scale).
+    type: dict
+    default: {}
+  targets:
+    description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
+    type: list
+    elements: dict
+  wait_s:
+    description: Seconds to wait until the pods are available, at least 1.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - brandconnect.incidents.kubernetes
+  - brandconnect.incidents.attributes
+  - brandconnect.incidents.attributes.acting
+notes:
+  - In check mode everything is read and decided, and no patch is sent.
+  - It needs C(get) and C(patch) on the workload, C(list) and C(patch) on C(horizontalpodautoscalers), and C(list) on
+    C(resourcequotas).
+seealso:
+  - module: brandconnect.incidents.k8s_hpa
+  - module: brandconnect.incidents.connection_budget
+  - module: brandconnect.incidents.k8s_rollout
+"""
+
+EXAMPLES = r"""
+- name: Plan two more pods
+  brandconnect.incidents.k8s_scale:
+    namespace: brandconnect
+    name: backend
+    incident: 20261128T101500Z-api-latency-3f9a
+    connection_budget: "{{ budget }}"
+  check_mode: true
+  register: plan
+
+- name: Start them, and nothing else
+  brandconnect.incidents.k8s_scale:
+    namespace: brandconnect
+    name: backend
+    incident: 20261128T101500Z-api-latency-3f9a
+    connection_budget: "{{ budget }}"
+    targets: "{{ plan.targets }}"
+
+- name: Go back to what was before
+  brandconnect.incidents.k8s_scale:
+    namespace: brandconnect
+    name: backend
+    action: revert
+    incident: 20261128T101500Z-api-latency-3f9a
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(planned) in check mode, when there is something to do.
+    - V(done) when the pods are there and available.
+    - V(partial) when the patch was taken, and they are not after O(wait_s).
+    - V(nothing_to_do) or V(refused), with the word in RV(refusal).
+    - In a failure V(failed), or V(unknown) when no answer to the patch came.
+  returned: success
+  type: str
+  sample: done
+reason:
+  description: Why, in one sentence.
+  returned: success
+  type: str
+  sample: "Deployment backend: replicas 6 -> 8, 2 pods more; 8 replicas are updated and available"
+refusal:
+  description:
+    - With V(nothing_to_do), V(same_incident), V(no_change), V(at_max_replicas) or V(not_scaled).
+    - With V(refused), V(plan_changed), V(being_deleted), V(autoscaler_unknown), V(no_pods), V(quota),
+      V(budget_unknown), V(over_budget), V(changed_since), V(record_unreadable) or V(evidence_hold).
+    - Null otherwise.
+  returned: success
+  type: str
+  sample: null
+started_at:
+  description: When it began to look, RFC 3339.
+  returned: success
+  type: str
+  sample: "2026-11-28T10:15:00.110000Z"
+targets:
+  description: What is touched, from what to what.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: HorizontalPodAutoscaler
+      name: backend
+      namespace: brandconnect
+      uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d
+      workload: Deployment/backend
+      action: scale
+      changes:
+        - {what: maxReplicas, old: 6, new: 8}
+        - {what: minReplicas, old: 2, new: 8}
+before:
+  description:
+    - The workload before, with its autoscaler as of M(brandconnect.incidents.k8s_hpa).
+    - C(scaled_by) are the incidents that changed it and have not put it back, with what was before each.
+  returned: success
+  type: dict
+  sample: &state
+    kind: Deployment
+    name: backend
+    namespace: brandconnect
+    uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3e
+    replicas: 6
+    ready: 6
+    available: 6
+    autoscaler: null
+    scaled_by: []
+after:
+  description: The workload after; the same as before when nothing was done.
+  returned: success
+  type: dict
+  sample: *state
+results:
+  description:
+    - What became of it. C(result) is V(scaled), V(reverted), V(would_change), V(not_finished) or V(not_attempted); in a
+      failure V(unknown) when no answer to the patch came.
+    - C(not_ready) are the pods that were not ready at the end, with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {kind: Deployment, name: backend, result: scaled, reason: 8 replicas are updated and available, waited_s: 6.1,
+       not_ready: []}
+caveats:
+  description: What a person should know before approving, and what stays to be done.
+  returned: success
+  type: list
+  elements: str
+  sample: [Argo CD manages it and may undo the change; commit it there]
+cause:
+  description: Why the cluster could not be asked, as in RV(brandconnect.incidents.k8s_workload#module:cause).
+  returned: failure
+  type: str
+  sample: forbidden
+hint:
+  description: What to check or do about it.
+  returned: failure
+  type: str
+  sample: the login lacks patch on horizontalpodautoscalers.autoscaling in namespace brandconnect
+denied:
+  description: The missing permission.
+  returned: failure
+  type: list
+  elements: dict
+  sample: []
+"""
+
+import datetime as dt
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
+    kubernetes_argument_spec,
+    kubernetes_secrets,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_rollout import unready_pods
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_scale import (
+    AUTOSCALERS,
+    AUTOSCALING,
+    QUOTAS,
+    Grown,
+    read_capacity,
+    wait_for_pods,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.scale_plan import make_plan
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.scale_world import (
+    Plan,
+    Wish,
+    World,
+    describe,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+LIMITS = {"step": (1, 10), "max_replicas": (1, 50), "wait_s": (1, 3600)}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Scale and wait; see RETURN.
+
+    Raises:
+        KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
+        IncidentsError: the options make no sense.
+    """
+    for option, (least, most) in LIMITS.items():
+        if not least <= params[option] <= most:
+            msg = f"Reading the options of the scaling: {option} must be {least} to {most}, not {params[option]}"
+            raise IncidentsError(msg)
+    incident = params["incident"]
+    if not incident or not incident.isprintable() or len(incident) > 200:  # noqa: PLR2004 - it goes into an annotation
+        raise IncidentsError("Reading the options of the scaling: incident must be 1 to 200 printable characters")
+    report = Report(dt.datetime.now(dt.UTC))
+    with Cluster(params) as cluster:
+        try:
+            _Scaling(cluster, params, report).do(check_mode=check_mode)
+        except KubernetesError as error:
+            error.details.update(report.plain() | {"reason": error.message})
+            raise
+    return report.plain()
+
+
+class _Scaling:
+    """One run of the module."""
+
+    def __init__(self, cluster: Cluster, params: dict[str, Any], report: Report) -> None:
+        self.cluster = cluster
+        self.kind, self.name, self.wait_s = params["kind"], params["name"], params["wait_s"]
+        names = ("action", "incident", "step", "max_replicas", "connection_budget", "targets")
+        self.wish = Wish(**{name: params[name] for name in names})
+        self.report = report
+
+    def do(self, *, check_mode: bool) -> None:
+        """Look, decide, and act unless in check mode."""
+        world = self._look()
+        plan = make_plan(world, self.wish)
+        self.report.before = self.report.after = describe(world)
+        self.report.targets, self.report.caveats = list(plan.targets), list(plan.caveats)
+        if plan.status != "planned":
+            self.report.end(plan.status, plan.reason, plan.word)
+            self._note("not_attempted", plan.reason)
+        elif check_mode:
+            self.report.changed = True
+            self.report.end("planned", plan.reason)
+            self._note("would_change", plan.reason)
+        elif self._patch(world, plan):
+            self._conclude(plan, wait_for_pods(self.cluster, self.kind, self.name, plan.replicas, self.wait_s))
+
+    def _look(self) -> World:
+        capacity = read_capacity(self.cluster, self.kind, self.name)
+        failures = {part: failure.text for part, failure in capacity.failures.items()}
+        return World(
+            capacity.workload, capacity.autoscaler, capacity.quotas, failures.get(AUTOSCALERS), failures.get(QUOTAS)
+        )
+
+    def _patch(self, world: World, plan: Plan) -> bool:
+        """Send the patch; whether the server took it. On a conflict nothing was changed."""
+        path = self.cluster.workload_path(self.kind, self.name)
+        if world.autoscaler is not None:
+            name = str(world.autoscaler["metadata"]["name"])
+            path = self.cluster.path(AUTOSCALING, "horizontalpodautoscalers", name)
+        try:
+            self.cluster.patch(path, plan.patch, "merge")
+        except KubernetesError as error:
+            if error.failure.cause == "conflict":
+                reason = f"{self.kind} {self.name} was changed while it was looked at; look again and make a new plan"
+                self.report.end("refused", reason, "plan_changed")
+                self._note("not_attempted", error.failure.text)
+                return False
+            unknown = may_have_happened(error.failure.cause, error.failure.status)
+            self.report.changed = unknown
+            self.report.end("unknown" if unknown else "failed", error.message)
+            self._note("unknown" if unknown else "not_attempted", error.failure.text)
+            raise
+        self.report.changed = True
+        return True
+
+    def _conclude(self, plan: Plan, grown: Grown) -> None:
+        try:
+            self.report.after = describe(self._look())
+        except KubernetesError as error:
+            self.report.caveats.append(f"what it is now could not be read: {error.failure.text}")
+        if grown.done:
+            self.report.end("done", f"{plan.reason}; {grown.message}")
+            self._note("scaled" if self.wish.action == "scale" else "reverted", grown.message, grown)
+            return
+        self.report.end("partial", f"{plan.reason}; not finished after {grown.waited_s:g} s: {grown.message}")
+        self._note("not_finished", grown.message, grown)
+
+    def _note(self, result: str, reason: str, grown: Grown | None = None) -> None:
+        entry = {"kind": self.kind, "name": self.name, "result": result, "reason": reason}
+        waited = {"waited_s": grown.waited_s if grown else 0.0, "not_ready": []}
+        if grown and grown.workload and not grown.done:
+            waited["not_ready"] = unready_pods(self.cluster, self.kind, grown.workload)
+        self.report.results = [{**entry, **waited}]
+
+
+SPEC = ModuleSpec(
+    run=run,
+    argument_spec={
+        **kubernetes_argument_spec(),
+        "kind": {"type": "str", "choices": ["Deployment", "StatefulSet"], "default": "Deployment"},
+        "name": {"type": "str", "required": True},
+        "action": {"type": "str", "choices": ["scale", "revert"], "default": "scale"},
+        "incident": {"type": "str", "required": True},
+        "step": {"type": "int", "default": 2},
+        "max_replicas": {"type": "int", "default": 10},
+        "connection_budget": {"type": "dict", "default": {}},
+        "targets": {"type": "list", "elements": "dict"},
+        "wait_s": {"type": "int", "default": 300},
+    },
+    secrets=kubernetes_secrets,
+)
+
+
+def main() -> None:
+    """Run as an ordinary module."""
+    run_as_module(SPEC)
+
+
+if __name__ == "__main__":
+    main()

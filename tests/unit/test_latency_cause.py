@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision table of api-latency, one case per row, and what must not be concluded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.latency_cause import (
+    REMEDIES,
+    Limits,
+    latency_cause,
+)
+from ansible_collections.brandconnect.incidents.plugins.modules import latency_cause as latency_cause_module
+
+NOW = dt.datetime(2026, 11, 28, 10, 0, tzinfo=dt.UTC)
+LIMITS = Limits(500, 0.25, 0.5, 1800, "database", 10000)
+FITS = {"connection_budget": {"fits": True, "reason": "it fits"}}
+
+
+def latency(verdict: str = "slow", *, times_day_ago: float | None = 1.0, **given: Any) -> dict[str, Any]:
+    total = {"p95_ms": 900.0, "seconds_per_s": 4.0, "times_day_ago": times_day_ago}
+    return {"reachable": True, "verdict": verdict, "reason": f"it is {verdict}", "total": total, **given}
+
+
+def workload(started: str, revision: str = "7", restarted: str | None = None) -> dict[str, Any]:
+    pods = [{"started_at": started}, {"started_at": "2026-11-28T09:50:00Z"}]
+    return {"reachable": True, "workload": {"revision": revision, "restarted_at": restarted}, "pods": pods}
+
+
+def cause(**given: Any) -> dict[str, Any]:
+    return latency_cause({"latency": latency(), **given}, LIMITS, NOW)
+
+
+def instances(slow: list[bool | None]) -> list[dict[str, Any]]:
+    return [{"instance": f"pod-{i}", "slow": each, "p95_ms": 900.0} for i, each in enumerate(slow)]
+
+
+def statements(load: float = 1.0, rows: int = 2000000, blocking: Any = None) -> dict[str, Any]:
+    """As pg_statements answers: a large table is read from end to end twice."""
+    table = {"schema": "public", "table": "campaigns", "sequential_scans": 2, "sequential_rows": rows}
+    never = {"schema": "public", "table": "users", "sequential_scans": 0, "sequential_rows": 0}
+    return {
+        "reachable": True,
+        "statistics": {"available": True, "load": load},
+        "statements": [{"query_id": "-1", "share": 0.9}],
+        "tables": [never, table],
+        "blocking": blocking or {},
+    }
+
+
+AUTOSCALER = {"reachable": True, "autoscaler": {"name": "b", "max": 6, "at_max": True, "wants_more": True}}
+BLOCKED = {"reachable": True, "blocking": {"blocked": [{"pid": 2}], "roots": [{"pid": 1}]}}
+DATABASE = {"database": {"share": 0.8}}
+
+TABLE: list[tuple[str, dict[str, Any]]] = [
+    ("missing_index", {"latency": latency(parts=DATABASE), "statements": statements()}),
+    ("slow_sql", {"latency": latency(parts=DATABASE), "statements": statements(rows=900)}),
+    ("slow_sql", {"latency": latency(parts=DATABASE)}),
+    ("locks", {"activity": BLOCKED}),
+    ("locks", {"statements": statements(blocking=BLOCKED["blocking"])}),
+    ("capacity", {"latency": latency(throttling={"max": 0.3}), **FITS}),
+    ("capacity", {"hpa": AUTOSCALER, **FITS}),
+    ("capacity", {"top": {"reachable": True, "totals": {"cpu_limit_ratio_max": 0.95}}, **FITS}),
+    ("one_pod", {"latency": latency(instances=instances([True, False, False]))}),
+    ("network", {"latency": latency("ok", ingress_p95_ms=1400.0)}),
+    ("network", {"latency": latency(ingress_p95_ms=1400.0)}),
+    ("dependency", {"latency": latency(parts={"stripe": {"share": 0.6}, "social": {"share": 0.1}})}),
+    ("regression", {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:45:00Z")}),
+    ("no_traffic", {"latency": latency("no_traffic")}),
+    ("no_traffic", {"latency": latency("low_volume")}),
+    ("pool", {"activity": {"reachable": True, "slots": {"used_ratio": 0.97}}, **FITS}),
+    ("none", {"latency": latency("ok", ingress_p95_ms=400.0)}),
+]
+
+
+@pytest.mark.parametrize(("wanted", "given"), TABLE)
+def test_each_row(wanted: str, given: dict[str, Any]) -> None:
+    found = cause(**given)
+    assert found["cause"] == wanted, found
+    assert (found["remedy"], found["risk"]) == REMEDIES[wanted]
+    assert found["reason"]
+
+
+def test_every_cause_is_tested() -> None:
+    assert {row[0] for row in TABLE} | {"unknown"} == set(REMEDIES)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"latency": {}},
+        {"latency": {"reachable": False, "verdict": "unknown", "reason": "connection refused"}},
+        {"latency": latency("unknown")},
+        {"latency": latency(throttling={"max": 0.25})},
+        {"latency": latency(throttling={"max": None})},
+        {"latency": latency(instances=instances([True, None]))},
+        {"latency": latency(instances=instances([True, True]))},
+        {"latency": latency(parts={"database": {"share": None}, "stripe": {"share": 0.4}})},
+        {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:20:00Z")},
+        {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:45:00Z", "1")},
+        {"latency": latency(times_day_ago=None), "workload": workload("2026-11-28T09:45:00Z")},
+        {
+            "latency": latency(times_day_ago=4),
+            "workload": workload("2026-11-28T09:45:00Z", "7", "2026-11-28T09:44:00Z"),
+        },
+        {"activity": {**BLOCKED, "reachable": False}},
+        {"hpa": {**AUTOSCALER, "reachable": False}},
+        {"statements": statements()},
+        {"statements": {"reachable": True, "statistics": {"available": False, "cause": "not_loaded", "load": None}}},
+    ],
+)
+def test_what_proves_nothing(given: dict[str, Any]) -> None:
+    found = cause(**given)
+    assert (found["cause"], found["remedy"]) == ("unknown", None), found
+    assert found["gaps"]
+
+
+def test_time_of_statements_stands_in_for_what_the_api_does_not_measure() -> None:
+    assert cause(statements=statements(load=3.2))["cause"] == "missing_index", "3.2 of 4 seconds"
+    assert cause(statements=statements(load=3.2, rows=900))["cause"] == "slow_sql"
+    assert cause(statements=statements(load=1.9))["cause"] == "unknown"
+    measured = latency(parts={"database": {"share": 0.1}})
+    assert cause(latency=measured, statements=statements(load=3.2))["cause"] == "unknown", "others load the database"
+
+
+@pytest.mark.parametrize("given", [{}, {"fits": None, "reason": "no slots"}, {"fits": False, "reason": "20 > 10"}])
+def test_nothing_grows_beyond_the_connections(given: dict[str, Any]) -> None:
+    found = cause(hpa=AUTOSCALER, connection_budget=given)
+    assert (found["cause"], found["remedy"], found["risk"]) == ("capacity", None, "safe")
+    assert found["objection"]
+
+
+def test_locks_come_before_what_waits_for_them() -> None:
+    assert cause(latency=latency(parts=DATABASE), activity=BLOCKED, hpa=AUTOSCALER)["cause"] == "locks"
+
+
+def test_the_result_has_the_documented_keys() -> None:
+    assert set(cause()) == set(yaml.safe_load(latency_cause_module.RETURN))
