@@ -26,7 +26,7 @@ from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
 from support.servers import installations
 
-pytest_plugins = ["support.clickhouse", "support.communications", "support.stripe"]
+pytest_plugins = ["support.clickhouse", "support.communications", "support.social", "support.stripe"]
 
 # What PostgreSQL calls the process of a client's session: "postgres: user database 127.0.0.1(40312) idle"
 _SESSION = re.compile(r"^postgres: .*\(\d+\) ")

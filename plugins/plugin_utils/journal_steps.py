@@ -20,7 +20,7 @@ _READ_ONLY = frozenset(
     f"{COLLECTION}{name}"
     for name in (
         *("api_latency", "clickhouse_disk", "clickhouse_parts", "connection_budget", "connection_holders"),
-        *("exhaustion_kind", "k8s_hpa", "latency_cause"),
+        *("exhaustion_kind", "ingestion_cause", "k8s_hpa", "latency_cause", "social_probe"),
         *("payment_cause", "pg_activity", "prometheus_query", "redis_persistence", "sql_query", "stripe_events"),
         *("stripe_payment_intents", "stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints"),
         *("vault_kv", "webhook_cause"),

@@ -23,6 +23,7 @@ from support import (
     both_ways_latency,
     both_ways_payment_cause,
     both_ways_redis,
+    both_ways_social,
     both_ways_stripe_payments,
     both_ways_vault,
     both_ways_webhook_cause,
@@ -51,6 +52,7 @@ def topics(login: dict[str, Any]) -> dict[str, dict[str, Case]]:
         "clickhouse": both_ways_clickhouse.cases(),
         "latency": both_ways_latency.cases(),
         "redis": both_ways_redis.cases(),
+        "social": both_ways_social.cases(),
         "vault": both_ways_vault.cases(),
         "payments": both_ways_stripe_payments.cases(),
         "webhooks": both_ways_webhooks.cases(),
@@ -273,7 +275,7 @@ def assert_the_same(ways: Ways, titles: Iterable[str]) -> None:
         assert here["failed"] == elsewhere["failed"], title
         nowhere = ways.said[title, "nowhere"]
         assert nowhere["failed"], f"{title}: no ordinary module ran although the connection is not local"
-    for secret in (CANARY, both_ways_stripe_payments.KEY, both_ways_vault.TOKEN):
+    for secret in (CANARY, both_ways_social.TOKEN, both_ways_stripe_payments.KEY, both_ways_vault.TOKEN):
         assert secret not in ways.output
     assert "Traceback" not in ways.output
     wrong = {

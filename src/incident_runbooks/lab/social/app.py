@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server: every request finds its platform by the path, meets the fault that is in effect, and is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from aiohttp import web
+
+from incident_runbooks.lab.services.call import Answer, Call
+from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.request_log import LogRules, RequestLog
+from incident_runbooks.lab.services.secret_files import fingerprint
+from incident_runbooks.lab.social import accounts, meta, tiktok, youtube
+from incident_runbooks.lab.social.accounts import META, PLATFORMS, TIKTOK, YOUTUBE, Account
+from incident_runbooks.lab.social.control import HANG, Control, answer_of_anybody
+
+REQUESTS = "requests.jsonl"
+
+_LARGEST_BODY = 64 * 1024  # bytes
+_LARGEST_LOG = 8 * 1024 * 1024
+_LOGGED = LogRules(hidden=("access_token", "key", "refresh_token", "client_secret"), largest=_LARGEST_LOG)
+_POLL_S = 0.05
+_SERVICES: dict[str, Callable[[Call, Account | None, str | None], Answer]] = {
+    META: meta.answer,
+    TIKTOK: tiktok.answer,
+    YOUTUBE: youtube.answer,
+}
+
+
+class Server:
+    """The platforms of one lab.
+
+    Args:
+        directory: holds the accounts and the log.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._accounts = accounts.read(directory)
+        self._control = Control(directory)
+        self._log = RequestLog(directory / REQUESTS, [each.token for each in self._accounts], _LOGGED)
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+
+    async def stop(self) -> None:
+        """End every connection."""
+        await self._runner.cleanup()
+        self._log.close()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path == READY:
+            return web.Response(text="ready")
+        platform, _, below = request.path.removeprefix("/").partition("/")
+        if platform not in PLATFORMS:
+            return web.Response(status=404, text="no platform of the lab has this address")
+        query = tuple(request.query.items())
+        call = Call(platform, request.method, f"/{below}", query, request.headers, await request.read())
+        account = accounts.owner_of(self._accounts, platform, _token(call))
+        kind = self._control.kind(platform, account.account if account else None)
+        if kind == HANG:
+            return await self._hang(request, call, account)
+        answer = answer_of_anybody(kind) or _handle(call, account, kind)
+        self._log.write(_without_token(call), request.path, answer)
+        body, headers = answer.encode()
+        return web.Response(status=answer.status, body=body, headers=headers)
+
+    async def _hang(self, request: web.Request, call: Call, account: Account | None) -> web.StreamResponse:
+        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
+        self._log.write(_without_token(call), request.path, None)
+        while self._control.kind(call.service, account.account if account else None) == HANG:
+            await asyncio.sleep(_POLL_S)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=504)
+
+
+def _handle(call: Call, account: Account | None, kind: str | None) -> Answer:
+    try:
+        return _SERVICES[call.service](call, account, kind)
+    except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+        traceback.print_exc(file=sys.stderr)
+        return Answer(500, "Internal Server Error")
+
+
+def _token(call: Call) -> str:
+    """Return the token of a header; one in a URL counts for nothing here, whatever the platforms do."""
+    if call.service == TIKTOK:
+        return call.headers.get("Access-Token", "")
+    return call.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def _without_token(call: Call) -> Call:
+    """Return it as the log may hold it: the log knows of ``Authorization`` only."""
+    shown = {
+        name: f"sha256:{fingerprint(value)}" if name.lower() == "access-token" else value
+        for name, value in call.headers.items()
+    }
+    return replace(call, headers=shown)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The social APIs as a part of the lab: their directory, their process, how clients reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.social import accounts
+from incident_runbooks.lab.social.accounts import PLATFORMS, Account
+from incident_runbooks.lab.social.control import Control
+
+NAME = "social"
+_MODULE = "incident_runbooks.lab.social"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SocialPart:
+    """Meta, TikTok and YouTube of a lab, whether they run or not.
+
+    Attributes:
+        directory: their own.
+        port: of all three.
+        accounts: two at each.
+    """
+
+    directory: Path
+    port: int
+    accounts: Sequence[Account] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where they are reached, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The base of each platform."""
+        return {platform: f"{self.url}/{platform}" for platform in PLATFORMS}
+
+    @property
+    def process(self) -> ServiceProcess:
+        """Their process."""
+        return ServiceProcess(NAME, "social APIs", _MODULE, self.directory, self.port)
+
+    @property
+    def requests(self) -> Path:
+        """Every request, a JSON document a line."""
+        return self.directory / "requests.jsonl"
+
+    @property
+    def control(self) -> Control:
+        """Their faults."""
+        return Control(self.directory)
+
+    def of(self, platform: str) -> list[Account]:
+        """Return the accounts of a platform."""
+        return [each for each in self.accounts if each.platform == platform]
+
+    def variables(self) -> Json:
+        """Return the variables of their host in the inventory; the tokens are secret."""
+        return {"social_urls": self.urls, "social_accounts": [dict(each.to_plain()) for each in self.accounts]}
+
+    def to_plain(self) -> Json:
+        """Return it as lab.json holds it."""
+        held = [dict(each.to_plain()) for each in self.accounts]
+        return {"directory": str(self.directory), "port": self.port, "accounts": held}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> SocialPart:
+        """Return what :meth:`to_plain` wrote."""
+        held = [Account(**each) for each in plain["accounts"]]
+        return cls(directory=Path(plain["directory"]), port=int(plain["port"]), accounts=held)
+
+
+def lay_out(directory: Path) -> SocialPart:
+    """Make their directory in the lab's *directory*, with new tokens, and choose their port."""
+    own = directory / NAME
+    own.mkdir(mode=0o700)
+    made = accounts.generate()
+    accounts.write(own, made)
+    return SocialPart(directory=own, port=free_port(), accounts=made)
+
+
+def start(part: SocialPart, *, mark: Mapping[str, str]) -> ProcessRecord:
+    """Start their process; :func:`wait_until_they_answer` comes next.
+
+    Args:
+        part: where.
+        mark: what it carries in its environment, to be found by.
+    """
+    return part.process.start(mark=mark)
+
+
+def wait_until_they_answer(part: SocialPart, record: ProcessRecord | None) -> None:
+    """Wait until the process serves.
+
+    Raises:
+        RunbookError: it ended, or does not within a third of a minute.
+    """
+    part.process.wait(record)
+
+
+def answers(part: SocialPart) -> bool:
+    """Return whether the process serves."""
+    return part.process.answers()
