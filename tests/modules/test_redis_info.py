@@ -15,6 +15,7 @@ import trustme
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import censor, conclude
 from ansible_collections.brandconnect.incidents.plugins.modules.redis_info import SPEC
+from incident_runbooks.lab.services.process import free_port
 from support.redis import HOST, PASSWORD, RedisServer, Starter, eventually, redis_server, running
 
 __all__ = ["redis_server"]
@@ -196,7 +197,7 @@ def test_clients_that_are_turned_away(redis_server: Starter) -> None:
 
 
 def test_a_cluster_without_its_slots(redis_server: Starter) -> None:
-    server = redis_server(cluster_enabled="yes")
+    server = redis_server(cluster_enabled="yes", cluster_port=str(free_port()))
     assert (server.cli("PING"), server.cli("SET", "a", "b")[:11]) == ("PONG", "CLUSTERDOWN")
     found = run(server.options())
     assert (found["cause"], found["server"]["mode"]) == (None, "cluster")

@@ -103,11 +103,7 @@ def test_a_pool_that_refills_is_noticed(runbook: Runbook, pool: Any, pg: Any) ->
     refilled: list[psycopg.Connection[Any]] = []
 
     def refill() -> None:
-        while not stop.is_set():
-            directories = runbook.incidents()
-            if directories and any(entry["type"] == "action" for entry in runbook.journal(directories[-1])):
-                break
-            time.sleep(0.02)
+        _wait_for_record(runbook, "action", limit_s=90)
         time.sleep(0.2)
         while len(refilled) < SLOTS and not stop.is_set():
             try:
@@ -217,8 +213,8 @@ def test_a_killed_run_is_unknown_and_names_the_step(runbook: Runbook, pool: Any,
         assert under_way in json.dumps(result["errors"])
 
 
-def _wait_for_record(runbook: Runbook, kind: str) -> None:
-    deadline = time.monotonic() + 30
+def _wait_for_record(runbook: Runbook, kind: str, limit_s: float = 30) -> None:
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         for directory in runbook.incidents():
             journal = directory / "journal.jsonl"

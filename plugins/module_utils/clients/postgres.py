@@ -94,8 +94,16 @@ class Session:
         self._accept_any_text()
         self._execute(PREPARE.format(statement_timeout_ms=int(statement_timeout_s * 1000)))
 
-    def ask(self, statement: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def ask(
+        self, statement: str, values: Mapping[str, Any] | None = None, *, single: bool = False
+    ) -> list[dict[str, Any]]:
         """Run one statement and return its rows.
+
+        Args:
+            statement: with ``%(name)s`` for values.
+            values: by name.
+            single: let the server refuse more than one statement, where a part of the text is somebody else's. For
+                statements without rows.
 
         Raises:
             PostgresError: the server refused it, it took too long, or the connection is lost.
@@ -103,7 +111,7 @@ class Session:
         text = " ".join(statement.split())
         if text not in self.executed:
             self.executed.append(text)
-        return self._execute(statement, values)
+        return self._execute(statement, values, single=single)
 
     def select(
         self, query: str, values: Mapping[str, Any] | None, most: int, path: str
@@ -155,9 +163,12 @@ class Session:
     ) -> None:
         self.close()
 
-    def _execute(self, statement: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def _execute(
+        self, statement: str, values: Mapping[str, Any] | None = None, *, single: bool = False
+    ) -> list[dict[str, Any]]:
         with self._guarded(), self._connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(statement.encode(), values)
+            # the extended protocol takes one statement only; psycopg speaks it without values for binary results alone
+            cursor.execute(statement.encode(), values, binary=True if single else None)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
