@@ -125,6 +125,20 @@ hint:
   returned: success
   type: str
   sample: null
+fit:
+  description: Whether nothing speaks against sending events to the handler now; see RV(objections).
+  returned: success
+  type: bool
+  sample: true
+objections:
+  description:
+    - Why no event should be sent there. An address does not reject what is not signed or signed too long ago, or does not
+      take what is signed; a certificate is not valid; a wanted secret could not be read; or no address is called
+      C(public).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 secret:
   description:
     - Whether the secret was C(used) and could be C(read), and why not, by C(cause), C(message) and C(hint).
@@ -231,7 +245,8 @@ def run(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     longest_s = limit_s + GRACE_S + (params["request_timeout"] + limit_s if params["signed_probe"] else 0)
     seen |= at_once(jobs, longest_s)
     probes = {each["name"]: _shown(each, seen, secret, limit_s) for each in params["urls"]}
-    return {**_summary(probes), "secret": secret.facts, "probes": probes}
+    found = webhook_verdicts.objections(probes, secret.facts)
+    return {**_summary(probes), "fit": not found, "objections": found, "secret": secret.facts, "probes": probes}
 
 
 def check_options(params: Mapping[str, Any]) -> None:

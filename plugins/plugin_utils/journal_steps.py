@@ -8,6 +8,8 @@ from typing import Any
 
 COLLECTION = "brandconnect.incidents."
 
+# What judges and records, and changes nothing outside of the record
+_OWN = ("examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification")
 _READ_ONLY = frozenset(
     f"ansible.builtin.{name}"
     for name in (
@@ -20,25 +22,13 @@ _READ_ONLY = frozenset(
     f"{COLLECTION}{name}"
     for name in (
         *("api_latency", "clickhouse_disk", "clickhouse_parts", "connection_budget", "connection_holders"),
-        *("exhaustion_kind", "ingestion_cause", "k8s_hpa", "latency_cause", "social_probe"),
-        *(
-            "payment_cause",
-            "pg_activity",
-            "pg_statements",
-            "prometheus_query",
-            "redis_persistence",
-            "sql_query",
-            "stripe_events",
-        ),
-        *("stripe_payment_intents", "stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints"),
-        *("stripe_events", "vault_kv", "webhook_cause"),
-        *("k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
+        *("exhaustion_kind", "ingestion_cause", "latency_cause", "payment_cause", "pg_activity", "pg_statements"),
+        *("prometheus_query", "redis_info", "social_probe", "sql_query", "stripe_events", "stripe_payment_intents"),
+        *("stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints", "vault_kv", "webhook_cause"),
+        *("k8s_hpa", "k8s_logs", "k8s_secret", "k8s_snapshot", "k8s_top", "k8s_workload"),
         *("rollback_plan", "rollback_read", "rollback_step", "rollback_verify"),
-        *("examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"),
+        *_OWN,
     )
-)
-_RECORDING = frozenset(
-    {"examine", "finding", "follow_ups", "interlock", "note", "plan", "recommend", "remediation", "verification"}
 )
 _READ_ONLY_ENDINGS = ("_info", "_facts")  # Ansible's rule for modules that only look
 
@@ -57,7 +47,7 @@ def can_change(action: str | None, check_mode: Any) -> bool:
 
 def only_looks(module: str) -> bool:
     """Return whether a module of this collection only looks at something, and is called by its short name."""
-    return f"{COLLECTION}{module}" in _READ_ONLY and module not in _RECORDING
+    return f"{COLLECTION}{module}" in _READ_ONLY and module not in _OWN
 
 
 def may_record(action: str | None) -> bool:

@@ -228,3 +228,51 @@ def test_types_of_events_are_a_list_of_text_or_nothing(enabled: Any, kept: list[
 @pytest.mark.parametrize("created", [10**18, -(10**18), 10**400, True, 1.5, "1", None, [1]])
 def test_a_moment_that_is_none(created: Any) -> None:
     assert webhook_endpoints.facts({"created": created})["created"] is None
+
+
+def shown(unsigned: str = "verified", signed: str = "accepted", stale: str = "stale_rejected", **tls: Any) -> Any:
+    verdicts = {"unsigned": unsigned, "signed": signed, "stale": stale}
+    said = {kind: {"verdict": word} for kind, word in verdicts.items()}
+    return {"url": "https://x/hook", "tls": {"used": True, "valid": True, **tls}, **said}
+
+
+READ = {"used": True, "read": True}
+UNUSED = {"used": False, "read": None}
+UNSIGNED = shown(signed="not_sent", stale="not_sent")
+
+
+@pytest.mark.parametrize(
+    ("probes", "secret"),
+    [
+        ({"public": shown(), "service": shown(valid=None, used=False)}, READ),
+        ({"public": shown(stale="inconclusive")}, READ),
+        ({"public": shown(valid=None)}, READ),
+        ({"public": UNSIGNED}, UNUSED),
+    ],
+)
+def test_events_may_be_sent_where_nothing_speaks_against_it(probes: Any, secret: Any) -> None:
+    assert webhook_verdicts.objections(probes, secret) == []
+
+
+@pytest.mark.parametrize(
+    ("probes", "secret", "said"),
+    [
+        ({}, UNUSED, "its public URL was not asked"),
+        ({"service": shown()}, READ, "its public URL was not asked"),
+        ({"public": shown("not_verified")}, READ, "https://x/hook: unsigned request not_verified"),
+        ({"public": shown(signed="bad_signature")}, READ, "https://x/hook: signed request bad_signature"),
+        ({"public": shown(signed="not_sent")}, READ, "https://x/hook: signed request not_sent"),
+        ({"public": shown(stale="stale_accepted")}, READ, "https://x/hook: stale request stale_accepted"),
+        ({"public": shown(valid=False)}, READ, "https://x/hook: its certificate is not valid"),
+        ({"public": shown(), "service": shown("timeout")}, READ, "https://x/hook: unsigned request timeout"),
+        (
+            {"public": UNSIGNED},
+            {"used": True, "read": False, "message": "forbidden"},
+            "no signed request could be made (forbidden)",
+        ),
+    ],
+)
+def test_events_are_not_sent_where_the_handler_does_not_answer_as_it_should(
+    probes: Any, secret: Any, said: str
+) -> None:
+    assert webhook_verdicts.objections(probes, secret) == [said]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_cause_facts import (
     HANDLER,
-    PUBLIC,
-    SERVICE,
     SIGNATURE,
     TIMESTAMP,
     Facts,
     Probe,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_verdicts import PUBLIC, SERVICE
 
 
 @dataclass(frozen=True)

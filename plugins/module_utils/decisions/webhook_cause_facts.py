@@ -14,8 +14,6 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
-PUBLIC, SERVICE = "public", "service"
-
 # classes of log lines that are read here; others are ignored
 SIGNATURE, TIMESTAMP, HANDLER = "signature", "timestamp", "handler"
 

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_cause_facts import (
-    PUBLIC,
-    SERVICE,
     Facts,
     Probe,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_verdicts import PUBLIC, SERVICE
 
 Json = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ everything but 2xx for a failed delivery, redirects included: https://docs.strip
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ _BY_STATUS = {
 _BAD_REQUEST = 400
 _REFUSALS = (401, 403)
 KINDS = ("unsigned", "signed", "stale")
+PUBLIC, SERVICE = "public", "service"  # names of addresses: as Stripe reaches it, and inside of the cluster
 NOT_SENT: Json = {"status": None, "verdict": "not_sent", "duration_s": None, "excerpt": None}
 
 
@@ -117,3 +118,28 @@ def verdict(probe: Probe) -> str:
         refused = "timestamp_rejected" if _ABOUT_TIME.search(probe.text) else "bad_signature"
         return {"unsigned": "verified", "signed": refused, "stale": "stale_rejected"}[probe.kind]
     return _BY_STATUS.get(status) or {3: "redirect", 5: "handler_error"}.get(status // 100, "unexpected")
+
+
+def objections(probes: Mapping[str, Mapping[str, Any]], secret: Mapping[str, Any]) -> list[str]:
+    """Return why no event should be sent to the handler now; empty where nothing speaks against it.
+
+    Args:
+        probes: what each address made of the requests, by its name, as the module webhook_probe returns it.
+        secret: whether the signing secret was ``used`` and could be ``read``, likewise.
+    """
+    found = [] if PUBLIC in probes else ["its public URL was not asked"]
+    if secret.get("used") and not secret.get("read"):
+        found.append(f"no signed request could be made ({secret.get('message') or secret.get('cause') or 'no secret'})")
+    for shown in probes.values():
+        verdicts = {kind: shown[kind]["verdict"] for kind in KINDS}
+        wrong = {
+            "unsigned": verdicts["unsigned"] != "verified",
+            "signed": verdicts["signed"] != ("accepted" if secret.get("read") else "not_sent"),
+            "stale": verdicts["stale"] == "stale_accepted",
+        }
+        words = [f"{kind} request {verdicts[kind]}" for kind in KINDS if wrong[kind]]
+        if shown["tls"].get("valid") is False:
+            words.append("its certificate is not valid")
+        if words:
+            found.append(f"{shown['url']}: {', '.join(words)}")
+    return found
