@@ -18,15 +18,6 @@ description:
 author:
   - incident-runbooks contributors (@brandconnect)
 options:
-  write_canary:
-    description:
-      - Whether a write is tried. The key C(incident:canary:ID) is set for 10 seconds and read back.
-      - Nothing is written in check mode.
-    type: bool
-    default: false
-  incident:
-    description: Id of the incident, for the name of that key. Letters, digits, dots, hyphens and underscores.
-    type: str
   pods:
     description: Pods of Redis, as in RV(brandconnect.incidents.k8s_workload#module:pods), for RV(restart).
     type: list
@@ -40,12 +31,12 @@ options:
 extends_documentation_fragment:
   - brandconnect.incidents.redis
   - brandconnect.incidents.attributes
-  - brandconnect.incidents.attributes.acting
+  - brandconnect.incidents.attributes.info
 notes:
   - It needs C(PING) and C(INFO), of a node of a cluster also C(CLUSTER INFO). Without C(CONFIG GET) some
-    of RV(writes) may be V(unknown). O(write_canary) needs C(SET) and C(GET) on C(incident:canary:*).
-  - RV(ignore:changed) is always false. A canary is gone by itself.
+    of RV(writes) may be V(unknown).
 seealso:
+  - module: brandconnect.incidents.redis_write_canary
   - module: brandconnect.incidents.redis_save
   - module: brandconnect.incidents.redis_persistence
   - module: brandconnect.incidents.k8s_workload
@@ -179,7 +170,7 @@ writes:
   description:
     - Whether writes are accepted, as C(verdict), V(accepted), V(refused) or V(unknown).
     - C(reasons), each with C(cause), one of V(loading), V(readonly), V(oom), V(misconf), V(noreplicas),
-      V(clusterdown), or that of RV(canary), and C(message).
+      V(clusterdown), and C(message).
     - C(doubts), likewise, what could not be told.
   returned: success
   type: dict
@@ -187,14 +178,6 @@ writes:
     verdict: refused
     reasons: [{cause: oom, message: its memory is full and the policy noeviction evicts nothing}]
     doubts: []
-canary:
-  description:
-    - The write that was tried, with C(key), C(ok) (V(null) when no answer came or
-      another node of a cluster has the key), C(cause) and C(message).
-    - V(null) without O(write_canary), in check mode, and where the server could not be asked.
-  returned: success
-  type: dict
-  sample: {key: "incident:canary:auth-down-20261124T150000Z-3fa1", ok: true, cause: null, message: null}
 restart:
   description:
     - What a restart would do, as C(risk). V(disruptive) when seconds are lost, V(destructive) when data is,
@@ -217,7 +200,6 @@ denied:
   sample: []
 """
 
-import re
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
@@ -229,41 +211,27 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.red
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis_reads import (
     Look,
     look,
-    write_canary,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import redis_info, redis_writes
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.redis_restart import restart_risk
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
-from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
-
-_INCIDENT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 
 
-def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Examine the server. A sick one is a result; see RETURN."""
-    incident = params["incident"] or ""
-    if params["write_canary"] and not _INCIDENT.fullmatch(incident):
-        raise IncidentsError(
-            "Examining Redis: write_canary needs incident, of at most 80 letters, digits, dots, hyphens and underscores"
-        )
     try:
         server = RedisServer(params)
     except SendError as error:
         if error.failure.cause != "not_configured":
             raise
-        return _result(params, Look(failure=error.failure), None, None, None)
+        return _result(params, Look(failure=error.failure), None, None)
     with server:
-        seen = look(server)
-        canary = None
-        if params["write_canary"] and not check_mode and seen.authenticated:
-            canary = write_canary(server, f"incident:canary:{incident}")
-        return _result(params, seen, canary, server.address, server.connect_s)
+        return _result(params, look(server), server.address, server.connect_s)
 
 
 def _result(
     params: dict[str, Any],
     seen: Look,
-    canary: dict[str, Any] | None,
     address: str | None,
     connect_s: float | None,
 ) -> dict[str, Any]:
@@ -287,8 +255,7 @@ def _result(
         "replication": redis_info.replication_facts(info),
         "keys": redis_info.key_count(info, complete=loaded),
         "keyspace": redis_info.keyspace(info),
-        "writes": redis_writes.verdict(info, settings, canary, refusal),
-        "canary": canary,
+        "writes": redis_writes.verdict(info, settings, refusal),
         "denied": seen.denied,
     }
     return {**found, "restart": restart_risk(found, params["pods"], params["claims"])}
@@ -302,8 +269,6 @@ SPEC = ModuleSpec(
     run=run,
     argument_spec={
         **redis_argument_spec(),
-        "write_canary": {"type": "bool", "default": False},
-        "incident": {"type": "str"},
         "pods": {"type": "list", "elements": "dict"},
         "claims": {"type": "list", "elements": "dict"},
     },

@@ -132,8 +132,8 @@ fit:
   sample: true
 objections:
   description:
-    - Why no event should be sent there. An address does not reject what is not signed or signed too long ago, or does not
-      take what is signed; a certificate is not valid; a wanted secret could not be read; or no address is called
+    - Why no event should be sent there. An address does not reject what is not signed or signed too long ago, or does
+      not take what is signed; a certificate is not valid; a wanted secret could not be read; or no address is called
       C(public).
   returned: success
   type: list

@@ -56,7 +56,7 @@ def test_a_healthy_server(healthy: RedisServer) -> None:
         assert (found["memory"]["max_bytes"], found["memory"]["full"]) == (0, False)
         assert found["clients"]["max"] == int(healthy.cli("CONFIG", "GET", "maxclients").split()[1])
         assert found["writes"] == {"verdict": "accepted", "reasons": [], "doubts": []}
-        assert (found["canary"], found["denied"]) == (None, [])
+        assert found["denied"] == []
         assert found["latency"]["ping_s"] > 0
         assert (found["restart"]["risk"], found["restart"]["instead"]) == ("disruptive", None)
     assert healthy.cli("DBSIZE") == "1", "it wrote nothing"
@@ -68,24 +68,6 @@ def test_nothing_is_sent_but_what_looks(healthy: RedisServer) -> None:
     said = healthy.cli("INFO", "commandstats")
     asked = {line.split(":")[0] for line in said.splitlines() if line.startswith("cmdstat_")}
     assert asked == {f"cmdstat_{name}" for name in ("auth", "ping", "info", "config|get", "config|resetstat")}
-
-
-def test_a_write_that_is_tried(healthy: RedisServer) -> None:
-    options = healthy.options(write_canary=True, incident="auth-down-1")
-    planned = run(options, check_mode=True)
-    assert (planned["canary"], healthy.cli("EXISTS", "incident:canary:auth-down-1")) == (None, "0")
-    for _ in range(2):
-        found = run(options)
-        assert found["canary"] == {
-            "key": "incident:canary:auth-down-1",
-            "ok": True,
-            "cause": None,
-            "message": None,
-        }
-        assert found["writes"]["verdict"] == "accepted"
-        assert 0 < int(healthy.cli("TTL", "incident:canary:auth-down-1")) <= 10
-    for incident in (None, "a b", "a\nb", "x" * 81):
-        assert "write_canary needs incident" in run(healthy.options(write_canary=True, incident=incident))["msg"]
 
 
 def test_logins_that_do_not_fit(healthy: RedisServer) -> None:
@@ -108,12 +90,10 @@ def test_users_with_fewer_rights(healthy: RedisServer) -> None:
     blind = run(healthy.options(redis_username="blind", redis_password="pw"))
     assert (blind["authenticated"], blind["cause"], blind["writes"]["verdict"]) == (True, "noperm", "unknown")
     assert [each["command"] for each in blind["denied"]] == ["INFO"]
-    looks = run(healthy.options(redis_username="looks", redis_password="pw", write_canary=True, incident="no"))
+    looks = run(healthy.options(redis_username="looks", redis_password="pw"))
     assert (looks["cause"], looks["role"], looks["clients"]["max"]) == (None, "master", 10000)
     assert [each["command"] for each in looks["denied"]] == ["CONFIG GET"]
-    assert (looks["canary"]["ok"], looks["canary"]["cause"]) == (False, "noperm")
-    assert (looks["writes"]["verdict"], looks["persistence"]["rdb_save_points"]) == ("refused", None)
-    assert healthy.cli("EXISTS", "incident:canary:no") == "0"
+    assert looks["persistence"]["rdb_save_points"] is None
     mute = run(healthy.options(redis_username="mute", redis_password="pw"))
     assert (mute["authenticated"], mute["cause"], mute["role"]) == (True, "noperm", "master")
 
@@ -128,9 +108,6 @@ def test_a_full_memory_answers_pong_and_takes_nothing(redis_server: Starter) -> 
     assert (found["cause"], found["memory"]["full"]) == (None, True)
     assert found["writes"] == {"verdict": "refused", "reasons": [FULL], "doubts": []}
     assert (found["restart"]["risk"], found["restart"]["instead"]) == ("pointless", "free_memory")
-    tried = run(server.options(write_canary=True, incident="x"))
-    assert (tried["canary"]["ok"], tried["canary"]["cause"]) == (False, "oom")
-    assert tried["writes"] == found["writes"]
     server.cli("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
     assert server.cli("SET", "a", "c")[:3] == "OOM"
     assert "finds no key" in run(server.options())["writes"]["reasons"][0]["message"]
@@ -165,7 +142,6 @@ def test_a_replica_and_its_master(redis_server: Starter) -> None:
     assert (found["role"], found["replication"]["link_up"]) == ("replica", True)
     assert [each["cause"] for each in found["writes"]["reasons"]] == ["readonly"]
     assert found["restart"]["instead"] == "use_the_master"
-    assert "read only replica" in run(replica.options(write_canary=True, incident="x"))["canary"]["message"]
     assert run(master.options())["replication"]["replicas"] == 1
     master.stop()
     eventually(lambda: replica.info("master_link_status") == "down", "the master is gone")
@@ -205,7 +181,7 @@ def test_a_cluster_without_its_slots(redis_server: Starter) -> None:
     assert found["restart"]["instead"] == "fix_cluster"
     server.cli("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     eventually(lambda: "cluster_state:ok" in server.cli("CLUSTER", "INFO"), "the cluster works")
-    assert run(server.options(write_canary=True, incident="x"))["writes"]["verdict"] == "accepted"
+    assert run(server.options())["writes"]["verdict"] == "accepted"
 
 
 def test_a_password_where_none_is_set(redis_server: Starter) -> None:

@@ -22,7 +22,12 @@ def cases() -> dict[str, Case]:
         "Redis of nobody in check mode": ("redis_info", down, True),
         "Redis without an address": ("redis_info", {"redis_password": CANARY}, False),
         "Redis with its secret in a wrong place": ("redis_info", {**down, "redis_host": f"redis://:{CANARY}@a"}, False),
-        "Redis with a write for no incident": ("redis_info", {**down, "write_canary": True, "incident": CANARY}, False),
+        "write to nobody": ("redis_write_canary", {**down, "incident": "one"}, False),
+        "write for no incident, with its secret in a wrong place": (
+            "redis_write_canary",
+            {**down, "incident": CANARY},
+            True,
+        ),
         "Redis with an unknown option": ("redis_info", {**down, "colour": CANARY}, False),
         "save of nobody": ("redis_save", down, False),
         "save of nobody in check mode": ("redis_save", down, True),

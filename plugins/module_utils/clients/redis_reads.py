@@ -25,6 +25,9 @@ _GOES_ON = frozenset({"loading", "masterdown", "noperm"})  # it answers INFO all
 _NO_LOGIN = frozenset({"noauth", "wrongpass"})
 
 
+NO_CANARY: dict[str, Any] = {"key": None, "ok": None, "cause": None, "message": None}
+
+
 @dataclass
 class Look:
     """What one look at a server gave.
@@ -79,7 +82,7 @@ def write_canary(server: RedisServer, name: str) -> dict[str, Any]:
     """
     value = secrets.token_hex(8)
     wrote = server.ask("SET", name, value, "EX", CANARY_S)
-    found: dict[str, Any] = {"key": name, "ok": None, "cause": None, "message": None}
+    found = {**NO_CANARY, "key": name}
     if wrote.failure:
         ok = False if wrote.refused and wrote.failure.cause != "moved" else None  # another node would have to say
         return found | {"ok": ok, "cause": wrote.failure.cause, "message": wrote.failure.message}

@@ -30,7 +30,6 @@ Settings = Mapping[str, str]
 def verdict(
     info: Info,
     settings: Settings,
-    canary: Mapping[str, Any] | None = None,
     refusal: Mapping[str, Any] | None = None,
 ) -> Json:
     """Return whether writes are accepted.
@@ -38,8 +37,6 @@ def verdict(
     Args:
         info: what INFO says; empty when it could not be read.
         settings: what ``CONFIG GET`` says; empty where that is not allowed.
-        canary: the ``ok`` and ``cause`` of a write that was tried; it counts more than any rule, unless it is not known
-            what became of it.
         refusal: the ``cause`` with which PING was refused; Redis does that as long as it cannot save.
 
     Returns:
@@ -52,15 +49,7 @@ def verdict(
         if cause:
             seen = refusal is not None and refusal["cause"] == cause
             (reasons if certain or seen else doubts).append({"cause": cause, "message": message})
-    tried = (canary or {}).get("ok")
-    if tried is False and canary and canary["cause"] not in {each["cause"] for each in reasons}:
-        reasons.insert(0, {"cause": canary["cause"], "message": canary["message"]})
-    if tried is True:
-        found = ACCEPTED
-    elif tried is False or reasons:
-        found = REFUSED
-    else:
-        found = UNKNOWN if doubts else ACCEPTED
+    found = REFUSED if reasons else UNKNOWN if doubts else ACCEPTED
     return {"verdict": found, "reasons": reasons, "doubts": doubts}
 
 
