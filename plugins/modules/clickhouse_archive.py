@@ -12,8 +12,9 @@ description:
   - Chooses partitions that are wholly older than O(retention_days), oldest first, until O(target_free_ratio) of the
     disk is predicted to be free. Then, one partition after the other, writes its rows to the archive, reads them back,
     compares their number and the sum of their hashes, looks whether the partition is still the same, and drops it.
-  - Refuses while mutations of the table are not done, on a read-only replica, when the table is not partitioned by
-    O(time_column), and for partitions of the current and of the previous period. No option changes that.
+  - Refuses while mutations of the table are not done, on a replica that is read-only or has not fetched all rows, when
+    the table is not partitioned by O(time_column), and for partitions of the current and of the previous period. No
+    option changes that.
   - Never raises the server's limit for large drops, and never deletes rows by a mutation, which needs free space.
   - The dropped rows do not come back but from the archive.
 author:
@@ -28,7 +29,7 @@ options:
     type: str
     default: created_at
   retention_days:
-    description: Days for which rows are kept, at least 30. There is no default, as the owner of the data has to say it.
+    description: Days for which rows are kept, 30 to 36500. There is no default, as the owner of the data has to say it.
     type: int
     required: true
   archive_uri:
@@ -39,6 +40,7 @@ options:
       - C(s3://BUCKET/PREFIX) is a bucket, by the table function C(s3), with the credentials that the server has.
         C(s3+https://HOST/BUCKET/PREFIX) is one of another provider. Not for 18.16, which has no such function.
       - Each run writes new files in the format C(Native), under C(DATABASE.TABLE/). It never overwrites one.
+      - All columns that are stored are written, C(MATERIALIZED) ones as well.
     type: str
   discard_without_archive:
     description: Drop the partitions without a copy.
@@ -134,8 +136,8 @@ reason:
 refusal:
   description:
     - With V(refused), V(plan_changed), V(table_missing), V(not_merge_tree), V(column_missing), V(not_by_time),
-      V(period_unknown), V(mutations_pending), V(replica_readonly), V(disk_unknown), V(over_max_bytes),
-      V(column_unsupported) or V(archive_unsupported).
+      V(period_unknown), V(mutations_pending), V(replica_readonly), V(replica_behind), V(replica_unknown),
+      V(disk_unknown), V(over_max_bytes), V(column_unsupported) or V(archive_unsupported).
     - With V(nothing_to_do), V(enough_free), V(none_eligible) or V(gone_already).
     - Null otherwise.
   returned: always, once the server was asked
@@ -233,16 +235,12 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.cli
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.clickhouse_archiving import Work
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_archive import Wish
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
-    LEAST_RETENTION_DAYS,
-)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 ATTEMPTED = "Archiving partitions of ClickHouse"
 MOST_IN_ONE_RUN = 6  # the blast radius, whatever the options say
 LEAST = {
-    "retention_days": LEAST_RETENTION_DAYS,
     "max_partitions": 1,
     "max_bytes": 1,
     "archive_timeout_s": 1,
@@ -274,6 +272,7 @@ def read_wish(params: Mapping[str, Any]) -> Wish:
     Raises:
         IncidentsError: an option makes no sense.
     """
+    reads.retention(ATTEMPTED, params["retention_days"])
     for option, least in LEAST.items():
         if params[option] < least:
             raise IncidentsError(f"{ATTEMPTED}: {option} must be {least} or more, not {params[option]}")

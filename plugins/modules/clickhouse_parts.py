@@ -29,7 +29,7 @@ options:
     type: str
     default: created_at
   retention_days:
-    description: Days for which rows are kept, at least 30. There is no default, as the owner of the data has to say it.
+    description: Days for which rows are kept, 30 to 36500. There is no default, as the owner of the data has to say it.
     type: int
   max_items:
     description: So many partitions are returned, the largest first.
@@ -215,9 +215,7 @@ def run(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "drop limit": reads.DROP_LIMIT,
     }
     if params["table"]:
-        least = decide.LEAST_RETENTION_DAYS
-        if params["retention_days"] < least:
-            raise IncidentsError(f"{ATTEMPTED}: retention_days must be {least} or more, not {params['retention_days']}")
+        reads.retention(ATTEMPTED, params["retention_days"])
         questions["columns"] = reads.columns(database, reads.name(ATTEMPTED, "table", params["table"]))
     try:
         with ClickHouse(params) as clickhouse:
@@ -266,8 +264,7 @@ def _policy(answers: Answers, params: dict[str, Any]) -> decide.Policy | None:
     now = decide.moment(answers.clock()["server_time"])
     if not params["table"] or now is None:
         return None
-    said = answers.replies["drop limit"].rows
-    limit = decide.whole(said[0].get("value")) if said else decide.DROP_LIMIT
+    limit = decide.drop_limit(answers.replies["drop limit"].rows)
     return decide.Policy(params["time_column"], params["retention_days"], now, limit)
 
 

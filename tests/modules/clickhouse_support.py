@@ -16,12 +16,14 @@ import requests
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, censor, conclude
+from ansible_collections.brandconnect.incidents.plugins.modules.clickhouse_archive import SPEC as ARCHIVE
 from incident_runbooks.lab.clickhouse.part import ClickHousePart
 
 ROWS = 500
 COLUMNS = (
     "created_at DateTime, platform String, campaign_id UInt64, reach Nullable(Float64), kind Enum8('a b' = 1, 'c' = 2)"
 )
+FULL = {"disk_total_bytes": 10**6, "disk_free_bytes": 10**5}  # what 18.16 does not know of its disk
 _number = itertools.count(1)
 
 
@@ -140,6 +142,15 @@ def store() -> Iterator[Store]:
     running.close()
 
 
+def archive(
+    part: ClickHousePart, name: str, store: Store | None, *, check_mode: bool = False, **given: Any
+) -> dict[str, Any]:
+    """Run ``clickhouse_archive`` into the store."""
+    options = {"table": "m", "retention_days": 60, "target_free_ratio": 1.0, "space_timeout_s": 0, **FULL}
+    where = {"archive_uri": store.uri} if store else {}
+    return run(ARCHIVE, part, name, check_mode=check_mode, **{**options, **where, **given})
+
+
 @pytest.fixture(params=["26.9", "18.16"])
 def either(request: pytest.FixtureRequest) -> ClickHousePart:
     """The current engine, then the old server."""
@@ -152,25 +163,42 @@ class Relay:
 
     Args:
         arrives: whether ClickHouse gets it before.
+        says: status and body that it answers with in place of cutting the connection.
+        passing: so many of them are answered by ClickHouse before.
     """
 
-    def __init__(self, part: ClickHousePart, words: bytes, *, arrives: bool) -> None:
+    def __init__(
+        self,
+        part: ClickHousePart,
+        words: bytes,
+        *,
+        arrives: bool,
+        says: tuple[int, bytes] | None = None,
+        passing: int = 0,
+    ) -> None:
+        seen = itertools.count()
+
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: Any) -> None:
                 pass
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                cut = words in body
+                cut = words in body and next(seen) >= passing
                 if cut and not arrives:
+                    if says:
+                        self._answer(*says)
                     return
                 with requests.post(f"{part.url}{self.path}", body, headers=dict(self.headers), timeout=60) as answer:
                     if cut:
                         return
-                    self.send_response(answer.status_code)
-                    self.send_header("Content-Length", str(len(answer.content)))
-                    self.end_headers()
-                    self.wfile.write(answer.content)
+                    self._answer(answer.status_code, answer.content)
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 

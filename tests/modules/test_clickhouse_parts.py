@@ -123,6 +123,7 @@ def test_a_server_that_is_down_is_a_result(clickhouse: ClickHousePart) -> None:
     ("given", "words"),
     [
         ({"table": "m", "retention_days": 29}, "retention_days must be 30 or more"),
+        ({"table": "m", "retention_days": 10**9}, "retention_days must be 36500 or less"),
         ({"table": "m`", "retention_days": 60}, "table is no name"),
         ({"max_items": 0}, "max_items"),
         ({"time_column": "a b"}, "time_column is no name"),

@@ -47,6 +47,17 @@ def test_a_refusal(say: object, status: int, code: int, cause: str, words: str) 
     assert failure.next_step
 
 
+@pytest.mark.parametrize(
+    ("code", "may"),
+    [
+        *((code, False) for code in (60, 164, 243, 359, 497, 516)),
+        *((code, True) for code in (159, 209, 241, 341, 394, 999)),
+    ],
+)
+def test_what_a_server_did_not_refuse_before_it_began_may_have_happened(code: int, may: bool) -> None:
+    assert read(500, new(code, "words")).may_have_happened is may
+
+
 def test_what_is_no_refusal_of_clickhouse() -> None:
     refused_connection = (
         "Poco::Exception. Code: 1000, e.code() = 111, e.displayText() = Connection refused, e.what() = x"

@@ -14,11 +14,13 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     Wish,
     archived_columns,
     make_plan,
+    replica_problem,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
     Partition,
     Policy,
     Table,
+    drop_limit,
     judged,
     moment,
     period_of,
@@ -30,6 +32,7 @@ NOW = dt.datetime(2026, 11, 28, 9, 0)  # noqa: DTZ001 - the server's own zone
 TABLE = Table("m", "ReplicatedMergeTree", "toYYYYMM(created_at)", "DateTime")
 POLICY = Policy("created_at", 60, NOW)
 OLD = Partition("m", "202601", "202601", 1, 10, 100, NOW - dt.timedelta(days=320), NOW - dt.timedelta(days=310))
+REPLICA = {"is_readonly": 0, "is_session_expired": 0, "inserts_in_queue": 0, "log_max_index": 41, "log_pointer": 42}
 WISH = Wish("analytics", 0.25, 6, 10**12, "https://archive.example.com")
 
 
@@ -86,6 +89,11 @@ def test_only_what_is_wholly_old_and_known_to_be_is_eligible() -> None:
     assert reason(cutoff) == "too_young"
     assert reason(None) == "range_unknown"
     assert reason(dt.datetime(2026, 10, 1), days=30) == "current_period"  # noqa: DTZ001
+    # at 02:00 of the first day of a month the one before has not ended in New York
+    late = replace(POLICY, retention_days=30, now=NOW.replace(month=12, day=1, hour=2))
+    october = replace(OLD, newest=NOW.replace(month=10, day=31))
+    assert judged(october, TABLE, late).reason == "current_period"
+    assert judged(october, TABLE, replace(late, now=late.now + dt.timedelta(days=1))).reason == "older"
     assert reason(OLD.newest, size=50_000_000_001) == "above_drop_limit"
     assert reason(OLD.newest, replace(TABLE, partition_key="platform")) == "not_by_time"
     assert reason(OLD.newest, replace(TABLE, partition_key="toYYYYMM(created_at_utc)")) == "not_by_time"
@@ -137,12 +145,44 @@ def test_guards_come_before_every_choice() -> None:
     full = Space(1000, 0)
     words = {
         "mutations_pending": Seen(TABLE, partitions(2), mutations=["mutation_4.txt"], space=full),
-        "replica_readonly": Seen(TABLE, partitions(2), readonly=True, space=full),
+        "replica_readonly": Seen(
+            TABLE, partitions(2), replica=replica_problem(TABLE, [{**REPLICA, "is_readonly": "1"}]), space=full
+        ),
         "disk_unknown": Seen(TABLE, partitions(2)),
     }
     for word, seen in words.items():
         plan = make_plan(seen, WISH, POLICY)
         assert (plan.status, plan.word, plan.chosen, plan.targets) == ("refused", word, [], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ({}, None),
+        ({name: str(value) for name, value in REPLICA.items()}, None),
+        ({"is_readonly": 1}, "replica_readonly"),
+        ({"is_session_expired": 1}, "replica_readonly"),
+        ({"inserts_in_queue": "1"}, "replica_behind"),
+        ({"log_pointer": 41}, "replica_behind"),
+        ({"log_max_index": 0, "log_pointer": 0}, "replica_behind"),  # Keeper was not asked
+    ],
+)
+def test_rows_that_only_another_replica_has_forbid_a_drop(said: dict[str, object], word: str | None) -> None:
+    problem = replica_problem(TABLE, [{**REPLICA, **said}])
+    assert (problem and problem[0]) == word
+
+
+def test_a_replica_that_nobody_knows_forbids_a_drop() -> None:
+    problem = replica_problem(TABLE, [])
+    assert problem is not None
+    assert problem[0] == "replica_unknown"
+    assert replica_problem(replace(TABLE, engine="MergeTree"), []) is None
+
+
+def test_a_drop_limit_that_is_not_known_is_the_usual_one() -> None:
+    usual = 50_000_000_000
+    assert [drop_limit(each) for each in (None, [], [{"value": "?"}], [{}])] == [usual] * 4
+    assert [drop_limit([{"value": each}]) for each in ("0", "7", 7)] == [0, 7, 7]
 
 
 def test_another_plan_is_refused_and_one_that_is_done_is_done() -> None:
@@ -155,6 +195,12 @@ def test_another_plan_is_refused_and_one_that_is_done_is_done() -> None:
     assert (half.status, half.word) == ("refused", "plan_changed")
     gone = make_plan(replace(seen, partitions=[]), replace(WISH, targets=targets), POLICY)
     assert (gone.status, gone.word) == ("nothing_to_do", "gone_already")
+    for other in ({"table": "n"}, {"database": "staging"}):
+        foreign = [{**each, "partition_id": f"x{number}", **other} for number, each in enumerate(targets)]
+        plan = make_plan(seen, replace(WISH, targets=foreign), POLICY)
+        assert (plan.status, plan.word) == ("refused", "plan_changed"), (
+            "of another table, which is not known to be done"
+        )
 
 
 def test_an_old_server_archives_as_text_what_it_cannot_write() -> None:
@@ -164,14 +210,16 @@ def test_an_old_server_archives_as_text_what_it_cannot_write() -> None:
         {"name": "cost", "type": "Nullable(Decimal(9, 2))", "default_kind": ""},
         {"name": "day", "type": "Date", "default_kind": "MATERIALIZED"},
         {"name": "state", "type": "AggregateFunction(sum, UInt64)", "default_kind": ""},
+        {"name": "label", "type": "String", "default_kind": "ALIAS"},
     ]
     old, unable = archived_columns(rows, "18.16.1")
     assert [(each.name, each.kind, each.as_text) for each in old] == [
         ("at", "DateTime", False),
         ("kind", "String", True),
         ("cost", "Nullable(String)", True),
+        ("day", "Date", False),  # what is stored may have been computed from what has changed
     ]
     assert unable == ["state AggregateFunction(sum, UInt64)"]
     new, none = archived_columns([*rows, {"name": "a b", "type": "UInt8"}], "26.9.2.1")
-    assert [each.kind for each in new] == ["DateTime", "Enum8('a' = 1)", "Nullable(Decimal(9, 2))", rows[4]["type"]]
+    assert [each.kind for each in new] == [each["type"] for each in rows[:5]]
     assert none == ["a b"]

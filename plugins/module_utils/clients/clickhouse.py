@@ -128,9 +128,8 @@ class ClickHouse:
         outcome = self._exchange(f"{sql} FORMAT JSON", self._limit_s, readonly="1")
         duration_s = round(time.monotonic() - started, 3)
         if isinstance(outcome, Answer):
-            content = outcome.content
-            rows = content.get("data") if isinstance(content, dict) else None
-            if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+            rows = _rows(outcome)
+            if rows is not None:
                 return Reply(rows, None, duration_s, answered=True)
             outcome = unusable(outcome, "none of ClickHouse")
         failure = replace(outcome, may_have_happened=False)
@@ -147,9 +146,9 @@ class ClickHouse:
             SendError: it was refused, or no answer came.
         """
         outcome = self._exchange(f"{sql} FORMAT JSON", limit_s or self._limit_s)
-        content = outcome.content if isinstance(outcome, Answer) else None
-        if isinstance(content, dict) and isinstance(content.get("data"), list):
-            return list(content["data"])
+        rows = _rows(outcome) if isinstance(outcome, Answer) else None
+        if rows is not None:
+            return rows
         failure = unusable(outcome, "none of ClickHouse") if isinstance(outcome, Answer) else outcome
         raise self.error(what, replace(failure, may_have_happened=False))
 
@@ -200,6 +199,15 @@ class ClickHouse:
         told = advised(failure)
         advice = None if told.advice is None else hidden(told.advice, self._secrets)
         return replace(told, message=hidden(told.message, self._secrets), advice=advice)
+
+
+def _rows(answer: Answer) -> list[Row] | None:
+    """The rows of an answer; ``None`` when it is none of ClickHouse, or one that broke off with an exception in it."""
+    content = answer.content
+    if not isinstance(content, dict) or "exception" in content:
+        return None
+    rows = content.get("data")
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
 
 
 def _login(params: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     Plan,
     Seen,
     Wish,
+    archived_columns,
     make_plan,
+    replica_problem,
     version_numbers,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
@@ -36,8 +38,16 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     moment,
     whole,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
 POLL_S = 2.0
+TEXT_LENGTH = 100
+STILL_THERE = Failure(
+    "no_answer",
+    "the server answered with success, and the partition is still there",
+    "it may be dropped later, or has got new rows; look at it before anything else",
+    may_have_happened=True,
+)
 S3_SINCE = (20,)
 
 
@@ -161,46 +171,53 @@ class Work:
             Stopped: what was seen forbids to go on.
             SendError: the server refused, or did not answer; ``entry`` says how far it came.
         """
-        self._still_there(partition)
+        self._still_there(partition, table)
         before = self._measure(partition, table)
         entry["checksum"] = before["checksum"]
         if self._wish.archive:
             self._archive(entry, partition, before)
             if self._measure(partition, table) != before:
                 raise Stopped("changed", "its rows changed while they were archived; it was not dropped")
+            self._still_there(partition, table)  # a copy takes long enough for a mutation or a column to come
         self._drop(entry, partition)
 
-    def _still_there(self, partition: Partition) -> None:
+    def _still_there(self, partition: Partition, table: Table) -> None:
         """Look once more at what can have changed since the plan."""
         replies = self._clickhouse.ask_all(
             {
                 "mutations": reads.mutations(*self._named),
-                "replicas": reads.replicas(*self._named),
-                "partitions": reads.partitions(*self._named),
+                "replica": reads.replica(*self._named),
+                "columns": reads.columns(*self._named),
+                "partition": reads.partitions(*self._named, partition_id=partition.id),
             }
         )
         known = {name: self._table.known(reply) for name, reply in replies.items()}
         if known["mutations"]:
-            raise Stopped("not_attempted", f"the mutation {known['mutations'][0].get('mutation_id')} is not done")
-        if any(whole(row.get("is_readonly")) for row in known["replicas"]):
-            raise Stopped("not_attempted", "the replica is read-only")
-        found = next((row for row in known["partitions"] if row.get("partition_id") == partition.id), None)
-        if found is None or whole(found.get("total_rows")) != partition.rows:
+            mutation_id = plain_line(str(known["mutations"][0].get("mutation_id")), TEXT_LENGTH)
+            raise Stopped("not_attempted", f"the mutation {mutation_id} is not done")
+        if problem := replica_problem(table, known["replica"]):
+            raise Stopped("not_attempted", problem[1])
+        if archived_columns(known["columns"], self._table.version) != (self._table.columns, self._table.unable):
+            raise Stopped("changed", "the table has other columns than were planned with; make a new plan")
+        if sum(whole(row.get("total_rows")) for row in known["partition"]) != partition.rows:
             raise Stopped("changed", "it is not as it was planned; make a new plan")
 
     def _measure(self, partition: Partition, table: Table) -> dict[str, Any]:
         """Return the number of rows and their checksum, once it is sure that all are old."""
         source = reads.in_partition(*self._named, partition.id)
         sql = reads.measured(source, self._table.columns, archived=False, time_column=self._params["time_column"])
-        row = self._clickhouse.rows("Reading the partition", sql, self._params["archive_timeout_s"])[0]
+        rows = self._clickhouse.rows("Reading the partition", sql, self._params["archive_timeout_s"])
+        row = rows[0] if rows else {}
         newest = moment(row.get("newest"))
         if newest and is_day(table.column_type):
             newest += dt.timedelta(days=1, seconds=-1)
-        if newest is None or newest >= self._table.policy().cutoff or whole(row["total_rows"]) != partition.rows:
+        if newest is None or newest >= self._table.policy().cutoff or whole(row.get("total_rows")) != partition.rows:
             raise Stopped("changed", "it has other rows than the server's list of parts says")
-        return {"rows": whole(row["total_rows"]), "checksum": str(row["checksum"])}
+        return _counted(row)
 
     def _archive(self, entry: dict[str, Any], partition: Partition, measured: dict[str, Any]) -> None:
+        if measured["hashed"] != measured["rows"]:
+            raise Stopped("archive_failed", "not all of its rows have a hash, so a copy could not be compared")
         stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
         file = f"{partition.id}-{stamp}-{uuid.uuid4().hex[:8]}.native"
         uri = entry["archive"] = f"{self._wish.archive}/{self._table.database}.{self._table.name}/{file}"
@@ -209,11 +226,11 @@ class Work:
         try:
             self._clickhouse.execute("Writing the archive", reads.export(uri, self._table.columns, source), limit_s)
             sql = reads.measured(reads.archive(uri, self._table.columns), self._table.columns, archived=True)
-            copied = self._clickhouse.rows("Reading the archive", sql, limit_s)[0]
+            copied = self._clickhouse.rows("Reading the archive", sql, limit_s)
         except SendError as error:
             entry["result"], entry["reason"] = "archive_failed", error.failure.text
             raise
-        copy = {"rows": whole(copied.get("total_rows")), "checksum": str(copied.get("checksum"))}
+        copy = _counted(copied[0] if copied else {})
         if copy != measured:
             text = f"the archive has {copy['rows']} rows with the checksum {copy['checksum']}, the table"
             raise Stopped(
@@ -231,15 +248,15 @@ class Work:
                 entry["result"], entry["reason"] = "not_dropped", error.failure.text
                 raise
             lost = error
-        reply = self._clickhouse.ask(reads.partitions(*self._named))
+        reply = self._clickhouse.ask(reads.partitions(*self._named, partition_id=partition.id))
         if reply.rows is None:
             raise lost or self._clickhouse.error(LOOKING, reply.failure or Failure("no_answer", "no rows"))
-        if all(row.get("partition_id") != partition.id for row in reply.rows):
-            entry["result"], entry["reason"] = "dropped", None
-        elif lost:
-            raise lost  # it may still be under way
-        else:
-            raise Stopped("not_dropped", "the server answered with success, and the partition is still there")
+        # parts without rows may be left for a moment; with rows the drop may still be under way, also after an answer
+        # of success, as replicas drop in their own time
+        if any(str(row.get("total_rows")) != "0" for row in reply.rows):
+            entry["reason"] = lost.failure.text if lost else STILL_THERE.message
+            raise lost or self._clickhouse.error("Dropping the partition", STILL_THERE)
+        entry["result"], entry["reason"] = "dropped", None
 
     def _wait(self) -> None:
         """Wait until the dropped parts are removed from the disk, which frees the space."""
@@ -282,6 +299,11 @@ class Work:
             self.report.caveats.append(f"the other partitions had {expected} rows and have {rows}; find out why")
         if self.space["waiting_bytes"]:
             self.report.caveats.append(f"{self.space['waiting_bytes']} bytes of dropped parts are not removed yet")
+
+
+def _counted(row: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {"rows": whole(row.get("total_rows")), "hashed": whole(row.get("hashed"))}
+    return {**numbers, "checksum": str(row.get("checksum"))}
 
 
 def _state(seen: Seen) -> dict[str, Any]:

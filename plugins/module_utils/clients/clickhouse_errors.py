@@ -47,6 +47,8 @@ _CODES: Mapping[int, tuple[str, str]] = {
     497: ("not_permitted", "grant the login what the message names"),
     516: ("invalid_auth", "check clickhouse_user and clickhouse_password"),
 }
+# those with which a server refuses before it begins; after any other one a change may have happened, or happen later
+_BEFORE = frozenset(_CODES) - {159, 241} | {62, 248}
 _BY_CAUSE = {
     "not_configured": "set it on the inventory host clickhouse",
     "invalid_auth": "check clickhouse_user and clickhouse_password",
@@ -67,7 +69,13 @@ def refused(answer: Answer) -> Failure:
     known = NOT_ENOUGH_SPACE if code == CANNOT_WRITE and _FULL.search(text) else code
     cause, advice = _CODES.get(known, ("server_error", "look at the log of the server"))
     message = f"code {code}, {_words(text)}"
-    return replace(refusal(answer, message, advice, cause), cause=cause, code=code, retry_after_s=None)
+    return replace(
+        refusal(answer, message, advice, cause),
+        cause=cause,
+        code=code,
+        retry_after_s=None,
+        may_have_happened=known not in _BEFORE,
+    )
 
 
 def code_of(text: str) -> int | None:

@@ -8,15 +8,21 @@ Names are checked before they come here and quoted all the same; there are no se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json import checked_url
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import Failure, SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_archive import Column
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import NAME
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
+    LEAST_RETENTION_DAYS,
+    MOST_RETENTION_DAYS,
+    NAME,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 MOST_ROWS = 1000
+MOST_PARTITIONS = 5000  # of one table, which fit into the largest answer that is read
 CLOCK = "SELECT version() AS version, toString(now()) AS now, timezone() AS zone, uptime() AS uptime_s"
 DISKS = "SELECT * FROM system.disks ORDER BY name"
 LIMITS = (
@@ -25,6 +31,8 @@ LIMITS = (
 )
 DROP_LIMIT = "SELECT value FROM system.server_settings WHERE name = 'max_partition_size_to_drop'"
 _BOUNDS = "min(min_date) AS min_date, max(max_date) AS max_date, min(min_time) AS min_time, max(max_time) AS max_time"
+# types whose values, or the values within, may be NULL and whose hash then is NULL, or that are hashed by value only
+_AS_TEXT = re.compile(r"(?:SimpleAggregateFunction\(\w+, ?)?(?:LowCardinality\()?Nullable\(|Variant\(|Dynamic|JSON")
 
 
 def name(attempted: str, option: str, value: object) -> str:
@@ -37,6 +45,19 @@ def name(attempted: str, option: str, value: object) -> str:
     if not NAME.fullmatch(text):
         raise IncidentsError(f"{attempted}: {option} is no name of letters, digits and underscores; check {option}")
     return text
+
+
+def retention(attempted: str, days: int) -> int:
+    """Return the days for which rows are kept.
+
+    Raises:
+        IncidentsError: they are fewer than may be, or more than a calendar has.
+    """
+    if days < LEAST_RETENTION_DAYS:
+        raise IncidentsError(f"{attempted}: retention_days must be {LEAST_RETENTION_DAYS} or more, not {days}")
+    if days > MOST_RETENTION_DAYS:
+        raise IncidentsError(f"{attempted}: retention_days must be {MOST_RETENTION_DAYS} or less, not {days}")
+    return days
 
 
 def archive_address(attempted: str, uri: str) -> str:
@@ -93,12 +114,14 @@ def columns(database: str, table: str) -> str:
     return f"SELECT name, type, default_kind FROM system.columns WHERE {_of(database, table)}"
 
 
-def partitions(database: str, table: str | None = None, like: str = "%") -> str:
+def partitions(database: str, table: str | None = None, like: str = "%", partition_id: str | None = None) -> str:
     """The active parts of each partition together."""
+    only = f" AND partition_id = {quoted(partition_id)}" if partition_id else ""
+    most = MOST_PARTITIONS if table else MOST_ROWS
     return (
         "SELECT table, partition, partition_id, count() AS parts, sum(rows) AS total_rows, sum(bytes_on_disk) AS size,"
-        f" {_BOUNDS} FROM system.parts WHERE active AND {_of(database, table)} AND table LIKE {quoted(like)}"
-        f" GROUP BY table, partition, partition_id ORDER BY size DESC LIMIT {MOST_ROWS}"
+        f" {_BOUNDS} FROM system.parts WHERE active AND {_of(database, table)} AND table LIKE {quoted(like)}{only}"
+        f" GROUP BY table, partition, partition_id ORDER BY size DESC LIMIT {most}"
     )
 
 
@@ -138,12 +161,19 @@ def merges() -> str:
     return "SELECT * FROM system.merges ORDER BY elapsed DESC LIMIT 50"
 
 
-def replicas(database: str | None = None, table: str | None = None) -> str:
+def replicas() -> str:
     """Replicated tables, by columns for which Keeper need not be asked."""
-    of = f" WHERE {_of(database, table)}" if database else ""
     return (
         "SELECT database, table, is_readonly, is_session_expired, queue_size, inserts_in_queue, merges_in_queue,"
-        f" parts_to_check, future_parts FROM system.replicas{of} ORDER BY database, table LIMIT 200"
+        " parts_to_check, future_parts FROM system.replicas ORDER BY database, table LIMIT 200"
+    )
+
+
+def replica(database: str, table: str) -> str:
+    """The replica of one table here, and how much of the log in Keeper it has read, for which Keeper is asked."""
+    return (
+        "SELECT is_readonly, is_session_expired, queue_size, inserts_in_queue, log_max_index, log_pointer"
+        f" FROM system.replicas WHERE {_of(database, table)}"
     )
 
 
@@ -171,7 +201,7 @@ def disks_of(database: str, table: str) -> str:
 
 
 def measured(source: str, columns: Sequence[Column], *, archived: bool, time_column: str = "") -> str:
-    """Number of rows and sum of their hashes, and of the table itself also the newest row.
+    """Number of rows, how many have a hash, and the sum of the hashes; of the table itself also the newest row.
 
     A hash of NULL is NULL and would be left out of the sum, so what may be NULL is hashed as text with a mark.
 
@@ -179,14 +209,17 @@ def measured(source: str, columns: Sequence[Column], *, archived: bool, time_col
         source: what follows ``FROM``.
         archived: whether it is the archive, where columns have the archive's types.
     """
-    terms = ", ".join(_hashed(column, archived=archived) for column in columns)
+    hashed = f"cityHash64({', '.join(_hashed(column, archived=archived) for column in columns)})"
     bounds = f", toString(max(`{time_column}`)) AS newest" if time_column else ""
-    return f"SELECT count() AS total_rows, toString(sum(cityHash64({terms}))) AS checksum{bounds} FROM {source}"
+    return (
+        f"SELECT count() AS total_rows, count({hashed}) AS hashed, toString(sum({hashed})) AS checksum{bounds}"
+        f" FROM {source}"
+    )
 
 
 def _hashed(column: Column, *, archived: bool) -> str:
     value = f"`{column.name}`" if archived or not column.as_text else f"toString(`{column.name}`)"
-    if column.kind.startswith(("Nullable(", "LowCardinality(Nullable(")):
+    if _AS_TEXT.match(column.kind):
         return f"isNull({value}), ifNull(toString({value}), '')"
     return value
 

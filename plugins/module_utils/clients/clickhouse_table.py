@@ -16,16 +16,19 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     Seen,
     Space,
     archived_columns,
+    replica_problem,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_disk import disk
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import (
-    DROP_LIMIT,
     Policy,
+    drop_limit,
     moment,
     shown,
     whole,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
+TEXT_LENGTH = 100
 LOOKING = "Looking at the table"
 OLD_PARTS_LIFETIME_S = 480
 
@@ -68,29 +71,32 @@ class TableReader:
         replies = self._clickhouse.ask_all(
             {
                 "clock": reads.CLOCK,
-                "tables": reads.tables(self.database),
+                "tables": reads.tables(self.database, like=self.name),  # and a few more, as _ is any character
                 "columns": reads.columns(*named),
                 "partitions": reads.partitions(*named),
                 "mutations": reads.mutations(*named),
-                "replicas": reads.replicas(*named),
+                "replica": reads.replica(*named),
                 "disks": reads.DISKS,
                 "disk names": reads.disks_of(*named),
                 "drop limit": reads.DROP_LIMIT,
                 "limits": reads.LIMITS,
             }
         )
-        needed = ("clock", "tables", "columns", "partitions", "mutations", "replicas")
+        needed = ("clock", "tables", "columns", "partitions", "mutations", "replica")
         known = {name: self.known(replies[name]) for name in needed}
-        self._read_server(known["clock"][0], replies)
+        self._read_server(next(iter(known["clock"]), {}), replies)
         table = sizes.find_table(known["tables"], known["columns"], self.name, self.policy())
         if table is None:
             return None
+        if len(known["partitions"]) >= reads.MOST_PARTITIONS:
+            text = f"the table has {reads.MOST_PARTITIONS} partitions or more, and not all of them were read"
+            raise self._clickhouse.error(LOOKING, Failure("invalid", text, "a person has to choose among them"))
         self.columns, self.unable = archived_columns(known["columns"], self.version)
         return Seen(
             table,
             sizes.read_all(known["partitions"], table),
-            [str(row.get("mutation_id")) for row in known["mutations"]],
-            any(whole(row.get("is_readonly")) for row in known["replicas"]),
+            [plain_line(str(row.get("mutation_id")), TEXT_LENGTH) for row in known["mutations"]],
+            replica_problem(table, known["replica"]),
             self.space(replies["disks"], replies["disk names"]),
         )
 
@@ -108,10 +114,9 @@ class TableReader:
         now = moment(clock.get("now"))
         if now is None:
             raise self._clickhouse.error(LOOKING, Failure("no_answer", "the server does not say what time it is"))
-        said = replies["drop limit"].rows
-        limit = whole(said[0].get("value")) if said else DROP_LIMIT
+        limit = drop_limit(replies["drop limit"].rows)
         self._policy = Policy(self._column, self._params["retention_days"], now, limit)
-        self.version = str(clock.get("version"))
+        self.version = plain_line(str(clock.get("version")), TEXT_LENGTH)
         for row in replies["limits"].rows or ():
             if row.get("name") == "old_parts_lifetime":
                 self.lifetime_s = whole(row.get("value"))

@@ -18,10 +18,13 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     judged,
     shown,
     table_problem,
+    whole,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
 Json = dict[str, Any]
 
+NAME_LENGTH = 100
 IN_ONE_WORD = re.compile(r"[ ,]")  # 18.16 splits the structure of a table function at each
 NEWER_STRUCTURES = (19,)
 NO_TEXT = ("AggregateFunction", "SimpleAggregateFunction", "Tuple", "Nested", "Map")
@@ -64,14 +67,14 @@ class Seen:
     Attributes:
         partitions: those of the table.
         mutations: identifiers of those of the table that are not done.
-        readonly: whether this replica of the table is read-only.
+        replica: why this replica of the table does not do, as of :func:`replica_problem`.
         space: ``None`` when it is not known.
     """
 
     table: Table
     partitions: Sequence[Partition]
     mutations: Sequence[str] = ()
-    readonly: bool = False
+    replica: tuple[str, str] | None = None
     space: Space | None = None
 
 
@@ -131,14 +134,42 @@ def _compared(plan: Plan, seen: Seen, wish: Wish) -> Plan:
 
 
 def _all_gone(wish: Wish, seen: Seen) -> bool:
-    """Whether an earlier run has done the whole approved plan."""
+    """Whether an earlier run has done the whole approved plan, which was one for this table."""
     there = {each.id for each in seen.partitions}
-    return bool(wish.targets) and not there.intersection(str(each.get("partition_id")) for each in wish.targets or ())
+    named = {(str(each.get("database")), str(each.get("table"))) for each in wish.targets or ()}
+    return named == {(wish.database, seen.table.name)} and not there.intersection(
+        str(each.get("partition_id")) for each in wish.targets or ()
+    )
+
+
+def replica_problem(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Return why a replicated table must not lose partitions now, as word and sentence.
+
+    The drop is for all replicas, and takes rows with it that were not fetched from another one, and so not archived.
+
+    Args:
+        rows: of the statement ``replica``.
+    """
+    if not rows:
+        if table.engine.startswith("Replicated"):
+            return "replica_unknown", f"the server does not show the state of its replica of {table.name}"
+        return None
+    if any(whole(row.get("is_readonly")) or whole(row.get("is_session_expired")) for row in rows):
+        return "replica_readonly", f"this replica of {table.name} is read-only; see to its Keeper first"
+    if any(whole(row.get("inserts_in_queue")) or _log_unread(row) for row in rows):
+        text = f"this replica of {table.name} has not fetched all rows from the others; let it catch up"
+        return "replica_behind", text
+    return None
+
+
+def _log_unread(row: Mapping[str, Any]) -> bool:
+    """Whether there are entries in the log past the pointer, the next to be read; both are 0 without Keeper."""
+    return whole(row.get("log_pointer")) <= whole(row.get("log_max_index"))
 
 
 def _state_problem(seen: Seen) -> tuple[str, str] | None:
-    if seen.readonly:
-        return "replica_readonly", f"this replica of {seen.table.name} is read-only; see to its Keeper first"
+    if seen.replica:
+        return seen.replica
     if seen.mutations:
         listed = ", ".join(seen.mutations[:3])
         return (
@@ -206,7 +237,8 @@ class Column:
 def archived_columns(rows: Iterable[Mapping[str, Any]], version: str) -> tuple[list[Column], list[str]]:
     """Return the stored columns as they are archived, and those that cannot be.
 
-    Computed ones (MATERIALIZED, ALIAS, EPHEMERAL) are left out: they come back by themselves.
+    Those that are computed and not stored (ALIAS, EPHEMERAL) are left out. MATERIALIZED ones are stored, and may have
+    been computed from what does not come back, such as the time of the insert.
 
     Args:
         rows: ``name``, ``type`` and ``default_kind`` of ``system.columns``.
@@ -215,14 +247,14 @@ def archived_columns(rows: Iterable[Mapping[str, Any]], version: str) -> tuple[l
     columns, unable = [], []
     for row in rows:
         name, kind = str(row.get("name")), str(row.get("type"))
-        if str(row.get("default_kind") or "") not in {"", "DEFAULT"}:
+        if str(row.get("default_kind") or "") not in {"", "DEFAULT", "MATERIALIZED"}:
             continue
         if not NAME.fullmatch(name):
-            unable.append(name)
+            unable.append(plain_line(name, NAME_LENGTH))
             continue
         as_text = old and IN_ONE_WORD.search(kind) is not None
         if as_text and kind.startswith(NO_TEXT):
-            unable.append(f"{name} {kind}")
+            unable.append(plain_line(f"{name} {kind}", NAME_LENGTH))
         elif as_text:
             columns.append(Column(name, "Nullable(String)" if kind.startswith("Nullable(") else "String", as_text=True))
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.m
 Json = dict[str, Any]
 
 LEAST_RETENTION_DAYS = 30
+MOST_RETENTION_DAYS = 36500
 FIRST_YEAR = 2000  # what is not known is 1970-01-01, or 0000-00-00 in 18.16
 DROP_LIMIT = 50_000_000_000  # max_partition_size_to_drop unless the server says another
 TEXT_LENGTH = 200
@@ -119,6 +120,12 @@ def whole(value: Any) -> int:
         return 0
 
 
+def drop_limit(rows: Sequence[Mapping[str, Any]] | None) -> int:
+    """Return the bytes above which the server refuses to drop a partition, 0 for none, from its setting."""
+    said = str(rows[0].get("value")) if rows else ""
+    return int(said) if said.isascii() and said.isdigit() else DROP_LIMIT
+
+
 def moment(value: Any) -> dt.datetime | None:
     """Return a date or a date and time of ClickHouse; ``None`` for what means that it is not known."""
     try:
@@ -192,7 +199,9 @@ def _problem_of(partition: Partition, table: Table, policy: Policy) -> tuple[str
         return "id_unusable", "its identifier has characters that no partition identifier has"
     if partition.newest is None:
         return "range_unknown", "the server does not say from when to when its rows are"
-    kept = previous_period(period_of(table, policy.time_column) or "year", policy.now)
+    # the key may count in a zone of its own, which is up to a day behind that of the server
+    now = policy.now - dt.timedelta(days=1)
+    kept = previous_period(period_of(table, policy.time_column) or "year", now)
     if partition.newest >= kept:
         return "current_period", f"its newest row is of {shown(partition.newest)}, in this or the previous period"
     if partition.newest >= policy.cutoff:

@@ -11,9 +11,11 @@ from typing import Any
 from incident_runbooks.lab.communications import world
 from incident_runbooks.lab.communications.control import Control
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
 from incident_runbooks.lab.services.process import ServiceProcess, free_port
+
+__all__ = ["NAME", "CommunicationsPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "communications"
 _MODULE = "incident_runbooks.lab.communications"
@@ -102,27 +104,3 @@ def lay_out(directory: Path) -> CommunicationsPart:
     keys = Keys.generate()
     keys.write(own)
     return CommunicationsPart(directory=own, port=free_port(), keys=keys)
-
-
-def start(part: CommunicationsPart, *, mark: Mapping[str, str]) -> ProcessRecord:
-    """Start their process; :func:`wait_until_they_answer` comes next.
-
-    Args:
-        part: where.
-        mark: what it carries in its environment, to be found by.
-    """
-    return part.process.start(mark=mark)
-
-
-def wait_until_they_answer(part: CommunicationsPart, record: ProcessRecord | None) -> None:
-    """Wait until the process serves.
-
-    Raises:
-        RunbookError: it ended, or does not within a third of a minute.
-    """
-    part.process.wait(record)
-
-
-def answers(part: CommunicationsPart) -> bool:
-    """Return whether the process serves."""
-    return part.process.answers()

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
 from incident_runbooks.lab.services.process import ServiceProcess, free_port
 from incident_runbooks.lab.social import accounts
 from incident_runbooks.lab.social.accounts import PLATFORMS, Account
 from incident_runbooks.lab.social.control import Control
+
+__all__ = ["NAME", "SocialPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "social"
 _MODULE = "incident_runbooks.lab.social"
@@ -87,27 +89,3 @@ def lay_out(directory: Path) -> SocialPart:
     made = accounts.generate()
     accounts.write(own, made)
     return SocialPart(directory=own, port=free_port(), accounts=made)
-
-
-def start(part: SocialPart, *, mark: Mapping[str, str]) -> ProcessRecord:
-    """Start their process; :func:`wait_until_they_answer` comes next.
-
-    Args:
-        part: where.
-        mark: what it carries in its environment, to be found by.
-    """
-    return part.process.start(mark=mark)
-
-
-def wait_until_they_answer(part: SocialPart, record: ProcessRecord | None) -> None:
-    """Wait until the process serves.
-
-    Raises:
-        RunbookError: it ended, or does not within a third of a minute.
-    """
-    part.process.wait(record)
-
-
-def answers(part: SocialPart) -> bool:
-    """Return whether the process serves."""
-    return part.process.answers()

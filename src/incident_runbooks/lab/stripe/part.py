@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
 from incident_runbooks.lab.services.process import ServiceProcess, free_port
 from incident_runbooks.lab.stripe.control import Control
 from incident_runbooks.lab.stripe.keys import Keys
+
+__all__ = ["NAME", "StripePart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "stripe"
 _MODULE = "incident_runbooks.lab.stripe"
@@ -118,27 +120,3 @@ def lay_out(directory: Path, *, secret_key: str | None = None, webhook_secret: s
     keys = Keys.generate(secret_key=secret_key, webhook_secret=webhook_secret)
     keys.write(own)
     return StripePart(directory=own, port=free_port(), keys=keys)
-
-
-def start(part: StripePart, *, mark: Mapping[str, str]) -> ProcessRecord:
-    """Start its process; :func:`wait_until_they_answer` comes next.
-
-    Args:
-        part: where.
-        mark: what it carries in its environment, to be found by.
-    """
-    return part.process.start(mark=mark)
-
-
-def wait_until_they_answer(part: StripePart, record: ProcessRecord | None) -> None:
-    """Wait until the process serves.
-
-    Raises:
-        RunbookError: it ended, or does not within a third of a minute.
-    """
-    part.process.wait(record)
-
-
-def answers(part: StripePart) -> bool:
-    """Return whether the process serves."""
-    return part.process.answers()

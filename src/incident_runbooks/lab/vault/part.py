@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import HOST
+from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
 from incident_runbooks.lab.services.process import ServiceProcess, free_port
 from incident_runbooks.lab.vault.control import Control
 from incident_runbooks.lab.vault.keys import Keys
+
+__all__ = ["NAME", "VaultPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "vault"
 _MODULE = "incident_runbooks.lab.vault"
@@ -120,27 +122,3 @@ def lay_out(directory: Path) -> VaultPart:
     keys = Keys.generate()
     keys.write(own)
     return VaultPart(directory=own, port=free_port(), keys=keys)
-
-
-def start(part: VaultPart, *, mark: Mapping[str, str]) -> ProcessRecord:
-    """Start its process; :func:`wait_until_they_answer` comes next.
-
-    Args:
-        part: where.
-        mark: what it carries in its environment, to be found by.
-    """
-    return part.process.start(mark=mark)
-
-
-def wait_until_they_answer(part: VaultPart, record: ProcessRecord | None) -> None:
-    """Wait until the process serves.
-
-    Raises:
-        RunbookError: it ended, or does not within a third of a minute.
-    """
-    part.process.wait(record)
-
-
-def answers(part: VaultPart) -> bool:
-    """Return whether the process serves."""
-    return part.process.answers()
