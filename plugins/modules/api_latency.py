@@ -282,30 +282,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.latency_reads import judged
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.prometheus import (
     Prometheus,
     Reply,
     prometheus_argument_spec,
     prometheus_secrets,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.latency import Limits, Measured, judge
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.latency_queries import (
     ATTEMPTED,
-    Questions,
     questions,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.prometheus_answers import (
-    Sample,
-    UnreadableError,
-    read_samples,
-)
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.prometheus_queries import Request
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.prometheus_targets import targets_facts
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 MOST_ROUTES = 200
-_LATENCY = ("routes", "time", "errors", "day", "week", "instances")
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: ARG001 - contract
@@ -322,10 +313,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         if error.failure.cause != "not_configured":
             raise
         failed = Reply(None, error.failure)
-        return {**_judged(asked, dict.fromkeys(asked.all(), failed), params), "requests": 0}
+        return {**judged(asked, dict.fromkeys(asked.all(), failed), params), "requests": 0}
     with prometheus:
         replies = prometheus.ask(asked.all())
-    return {**_judged(asked, replies, params), "requests": len(replies)}
+    return {**judged(asked, replies, params), "requests": len(replies)}
 
 
 def _check(params: Mapping[str, Any]) -> None:
@@ -336,52 +327,6 @@ def _check(params: Mapping[str, Any]) -> None:
         raise IncidentsError(f"{ATTEMPTED}: max_routes must be 1 to {MOST_ROUTES}, not {params['max_routes']}")
     if params["scrape_max_age_s"] < 1:
         raise IncidentsError(f"{ATTEMPTED}: scrape_max_age_s must be 1 or more, not {params['scrape_max_age_s']}")
-
-
-def _judged(asked: Questions, replies: Mapping[Request, Reply], params: Mapping[str, Any]) -> dict[str, Any]:
-    gaps: dict[str, str] = {}
-
-    def samples(name: str, request: Request | None) -> list[Sample] | None:
-        if request is None:
-            return None
-        reply = replies[request]
-        if reply.failure is not None or reply.data is None:
-            gaps[name] = reply.failure.text if reply.failure else "no answer"
-            return None
-        try:
-            return read_samples(reply.data)
-        except UnreadableError as error:
-            gaps[name] = str(error)
-            return None
-
-    answer = replies[asked.targets]
-    problem = answer.failure.text if answer.failure else None
-    targets = targets_facts(params["job"], answer.data, params["scrape_max_age_s"], problem)
-    measured = Measured(
-        **{name: samples(name, getattr(asked, name)) for name in _LATENCY},
-        targets=targets,
-        throttling=samples("throttling", asked.throttling),
-        ingress=samples("ingress", asked.ingress),
-        parts={name: samples(name, request) for name, request in asked.parts.items()},
-        gaps=gaps,
-    )
-    limits = Limits(params["slo_p95_ms"], params["min_rps"], params["max_routes"])
-    return {
-        **_problem(replies),
-        **judge(measured, limits, params["route_label"], params["instance_label"]),
-        "targets": targets,
-    }
-
-
-def _problem(replies: Mapping[Request, Reply]) -> dict[str, Any]:
-    failure = next((reply.failure for reply in replies.values() if reply.failure), None)
-    return {
-        "changed": False,
-        "reachable": any(reply.answered for reply in replies.values()),
-        "cause": failure.cause if failure else None,
-        "message": failure.text if failure else None,
-        "hint": failure.next_step if failure else None,
-    }
 
 
 SPEC = ModuleSpec(
