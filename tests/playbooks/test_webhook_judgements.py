@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.journal_bench import Bench
+from support.journal_bench import Bench, Ran
 from support.runbook import ROOT
 
 Json = dict[str, Any]
@@ -39,15 +39,20 @@ def events(**changes: Any) -> Json:
     return {"reachable": True, "missing": [], "truncated": False, **changes}
 
 
-def judged(bench: Bench, phase: str, seen: Json, **variables: Any) -> dict[str, Json]:
-    """The findings of a file of the role, by their check."""
+def ran(bench: Bench, phase: str, seen: Json, **variables: Any) -> Ran:
+    """Run a file of the role."""
     endpoints = {"reachable": True, "endpoint": ENDPOINT, "problems": []}
     stripe = {"__webhook_failures_examined": {"found": {"endpoints": endpoints, "events": seen}}}
     bench.hosts = {"stripe": stripe, "backend": None, "postgres": None, "prometheus": None}
     task = {"name": "Judge", "ansible.builtin.import_role": {**ROLE, "tasks_from": phase}}
-    ran = bench.run(bench.playbook([{"hosts": "stripe", "tasks": [task], "vars": variables}], "webhook_failures"))
-    assert ran.rc == 0, ran.output
-    return {finding["check"]: finding for finding in ran.result["findings"]}
+    done = bench.run(bench.playbook([{"hosts": "stripe", "tasks": [task], "vars": variables}], "webhook_failures"))
+    assert done.rc == 0, done.output
+    return done
+
+
+def judged(bench: Bench, phase: str, seen: Json, **variables: Any) -> dict[str, Json]:
+    """The findings of a file of the role, by their check."""
+    return {finding["check"]: finding for finding in ran(bench, phase, seen, **variables).result["findings"]}
 
 
 @pytest.mark.parametrize(("truncated", "status"), [(True, "unknown"), (False, "ok")])
@@ -80,3 +85,29 @@ def test_an_endpoint_is_enabled_only_where_the_handler_takes_its_events(
     assert found["recommend"] == recommended, found["next_step"]
     if known.get("probes") is None and not recommended:
         assert "--signed-probe" in found["next_step"]
+
+
+BEFORE = [{"id": "evt_1", "created": "2026-11-24T14:20:12.000000Z"}]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "status"),
+    [
+        ({}, BEFORE, "resolved"),
+        ({"truncated": True, "oldest_at": "2026-11-24T14:20:12.000000Z"}, BEFORE, "resolved"),
+        ({"truncated": True, "oldest_at": "2026-11-24T14:20:13.000000Z"}, BEFORE, "unverified"),
+        ({"truncated": True, "oldest_at": None}, BEFORE, "unverified"),
+        ({"truncated": True, "oldest_at": "2026-11-24T14:00:00.000000Z"}, [], "unverified"),
+        ({"missing": BEFORE}, BEFORE, "unresolved"),
+        ({"missing": None, "reachable": False, "cause": "timeout", "message": "no answer"}, BEFORE, "unverified"),
+    ],
+)
+def test_what_was_missing_is_looked_for_as_far_back_as_it_was(
+    bench: Bench, now: Json, before: list[Json], status: str
+) -> None:
+    seen = events(oldest_at=None) | now
+    cause = CAUSE | {"missing": before}
+    variables = {"__webhook_failures_events_now": seen, "__webhook_failures_ran": ["resend-events"]}
+    done = ran(bench, "judge/missing_events", seen, __webhook_failures_cause=cause, **variables)
+    (verdict,) = done.of_type("verification")
+    assert (verdict["check"], verdict["status"]) == ("missing_events", status), verdict
