@@ -234,7 +234,7 @@ judged_routes:
 instances:
   description:
     - Each instance with C(instance), C(rps), C(p95_ms) and C(slow), slowest first. C(slow) is V(null) with too little
-      traffic. V(null) when not known.
+      traffic, or when the buckets cannot tell. V(null) when not known.
   returned: success
   type: list
   elements: dict

@@ -296,6 +296,10 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_patching import (
+    may_act,
+    send_patch,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_rollout import (
     Waited,
     put_back,
@@ -303,7 +307,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     unready_pods,
     wait_for_rollout,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import (
     Wish,
     World,
@@ -356,36 +360,13 @@ class _Rollout:
         world = read_world(self.cluster, self.kind, self.name, autoscalers=scaling)
         plan = make_plan(world, self.wish, self.report.started_at)
         self.report.before = self.report.after = describe(world, self.wish)
-        self.report.targets, self.report.caveats = list(plan.targets), list(plan.caveats)
-        if plan.status != "planned":
-            self.report.end(plan.status, plan.reason, plan.word)
-            self._note("not_attempted", plan.reason)
-        elif check_mode:
-            self.report.changed = True
-            self.report.end("planned", plan.reason)
-            self._note("would_change", plan.reason)
-        elif self._patch(plan):
+        if may_act(self.report, plan, self._note, check_mode=check_mode) and self._patch(plan, world):
             waited = wait_for_rollout(self.cluster, self.kind, self.name, self.wait_s)
             self._conclude(plan, world, waited)
 
-    def _patch(self, plan: Plan) -> bool:
-        """Send the patch; whether the server took it. On a conflict nothing was changed."""
+    def _patch(self, plan: Plan, world: World) -> bool:
         path = self.cluster.workload_path(self.kind, self.name)
-        try:
-            self.cluster.patch(path, plan.patch, plan.patch_kind)
-        except KubernetesError as error:
-            if error.failure.cause == "conflict":
-                reason = f"{self.kind} {self.name} was changed while it was looked at; look again and make a new plan"
-                self.report.end("refused", reason, "plan_changed")
-                self._note("not_attempted", error.failure.text)
-                return False
-            unknown = may_have_happened(error.failure.cause, error.failure.status)
-            self.report.changed = unknown
-            self.report.end("unknown" if unknown else "failed", error.message)
-            self._note("unknown" if unknown else "not_attempted", error.failure.text)
-            raise
-        self.report.changed = True
-        return True
+        return send_patch(self.cluster, path, plan.patch, plan.patch_kind, world.text, self.report, self._note)
 
     def _conclude(self, plan: Plan, world: World, waited: Waited) -> None:
         state = waited.state

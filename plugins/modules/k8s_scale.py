@@ -149,7 +149,8 @@ targets:
 before:
   description:
     - The workload before, with its autoscaler as of M(brandconnect.incidents.k8s_hpa).
-    - C(scaled_by) are the incidents that changed it and have not put it back, with what was before each.
+    - C(scaled_by) are the incidents that changed it and have not put it back, with what was before each; null when the
+      annotation cannot be read.
   returned: success
   type: dict
   sample: &state
@@ -211,6 +212,10 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_patching import (
+    may_act,
+    send_patch,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_rollout import unready_pods
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_scale import (
     AUTOSCALERS,
@@ -220,13 +225,14 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     read_capacity,
     wait_for_pods,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.scale_plan import make_plan
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.scale_world import (
     Plan,
     Wish,
     World,
     describe,
+    is_incident,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
@@ -246,7 +252,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             msg = f"Reading the options of the scaling: {option} must be {least} to {most}, not {params[option]}"
             raise IncidentsError(msg)
     incident = params["incident"]
-    if not incident or not incident.isprintable() or len(incident) > 200:  # noqa: PLR2004 - it goes into an annotation
+    if not is_incident(incident):
         raise IncidentsError("Reading the options of the scaling: incident must be 1 to 200 printable characters")
     report = Report(dt.datetime.now(dt.UTC))
     with Cluster(params) as cluster:
@@ -273,15 +279,7 @@ class _Scaling:
         world = self._look()
         plan = make_plan(world, self.wish)
         self.report.before = self.report.after = describe(world)
-        self.report.targets, self.report.caveats = list(plan.targets), list(plan.caveats)
-        if plan.status != "planned":
-            self.report.end(plan.status, plan.reason, plan.word)
-            self._note("not_attempted", plan.reason)
-        elif check_mode:
-            self.report.changed = True
-            self.report.end("planned", plan.reason)
-            self._note("would_change", plan.reason)
-        elif self._patch(world, plan):
+        if may_act(self.report, plan, self._note, check_mode=check_mode) and self._patch(world, plan):
             self._conclude(plan, wait_for_pods(self.cluster, self.kind, self.name, plan.replicas, self.wait_s))
 
     def _look(self) -> World:
@@ -292,26 +290,12 @@ class _Scaling:
         )
 
     def _patch(self, world: World, plan: Plan) -> bool:
-        """Send the patch; whether the server took it. On a conflict nothing was changed."""
         path = self.cluster.workload_path(self.kind, self.name)
         if world.autoscaler is not None:
             name = str(world.autoscaler["metadata"]["name"])
             path = self.cluster.path(AUTOSCALING, "horizontalpodautoscalers", name)
-        try:
-            self.cluster.patch(path, plan.patch, "merge")
-        except KubernetesError as error:
-            if error.failure.cause == "conflict":
-                reason = f"{self.kind} {self.name} was changed while it was looked at; look again and make a new plan"
-                self.report.end("refused", reason, "plan_changed")
-                self._note("not_attempted", error.failure.text)
-                return False
-            unknown = may_have_happened(error.failure.cause, error.failure.status)
-            self.report.changed = unknown
-            self.report.end("unknown" if unknown else "failed", error.message)
-            self._note("unknown" if unknown else "not_attempted", error.failure.text)
-            raise
-        self.report.changed = True
-        return True
+        label = f"{self.kind} {self.name}"
+        return send_patch(self.cluster, path, plan.patch, "merge", label, self.report, self._note)
 
     def _conclude(self, plan: Plan, grown: Grown) -> None:
         try:

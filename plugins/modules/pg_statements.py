@@ -148,7 +148,7 @@ waits:
 tables:
   description:
     - Tables of this database that were read from end to end between the samples, most rows first, then those with most
-      dead rows. At most 1000 tables are looked at.
+      dead rows. At most 1000 tables are looked at, and with more only those that both samples have.
   returned: success
   type: list
   elements: dict

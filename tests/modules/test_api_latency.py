@@ -185,6 +185,11 @@ def test_silence_is_not_health(prometheus: RealPrometheus) -> None:
     assert "there are no such series" in missing["reason"]
     coarse = measure(prometheus.url, slo_p95_ms=3000)
     assert coarse["verdict"] == "unknown", "p95 is at least 2500 ms, which may be above 3000 ms"
+    assert {row["instance"]: row["slow"] for row in coarse["instances"]} == {"a": None, "b": False}
+    few = measure(prometheus.url, slo_p95_ms=3000, min_rps=50)
+    assert {row["route"]: row["verdict"] for row in few["routes"]}["/api/campaigns"] == "low_volume"
+    assert few["total"]["verdict"] == "unknown"
+    assert (few["verdict"], "all routes together" in few["reason"]) == ("unknown", True)
 
 
 def test_instances_and_parts(prometheus: RealPrometheus) -> None:

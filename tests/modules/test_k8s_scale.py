@@ -164,6 +164,7 @@ def test_what_somebody_changed_since_is_not_put_back(backend: KubernetesCluster)
         ({"connection_budget": {}}, {}, "budget_unknown"),
         ({"connection_budget": {"fits": None, "reason": "not known"}}, {}, "budget_unknown"),
         ({"connection_budget": {**budget_for(2), "terms": []}}, {}, "budget_unknown"),
+        ({"connection_budget": {"fits": True, "terms": ["backend"]}}, {}, "budget_unknown"),
         ({"connection_budget": budget_for(2, connections=26)}, {}, "over_budget"),
         ({}, {"quotas": [quota(2, 2)]}, "quota"),
         ({}, {"hpas": refusal(403, "Forbidden")}, "autoscaler_unknown"),
@@ -177,6 +178,62 @@ def test_what_must_not_be_is_refused(api: Api, given: dict[str, Any], world: dic
     result = scaled(api, **given)
     assert (result["refusal"], result["changed"]) == (word, False), result
     assert not api.paths("PATCH")
+
+
+def record(incident: str, pods: int, now: int) -> dict[str, Any]:
+    return {"incident": incident, "pods": pods, "before": {"replicas": pods}, "set": {"replicas": now}}
+
+
+def noted(api: Api, text: str, pods: int) -> None:
+    """A Deployment with so many pods, whose annotation says who changed it."""
+    answering(api, replicas=pods)
+    api.answers[f"{APPS}/deployments/backend"]["metadata"]["annotations"] = {BEFORE: text}
+
+
+@pytest.mark.parametrize("action", ["scale", "revert"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not JSON",
+        "{}",
+        '["i1"]',
+        json.dumps([{**record("i1", 2, 4), "before": {"replicas": 0}}]),
+        json.dumps([{**record("i1", 2, 4), "before": {"replicas": "2"}}]),
+        json.dumps([{**record("i1", 2, 4), "pods": True}]),
+        json.dumps([{**record("i1", 2, 4), "more": "x" * 1000}]),
+        json.dumps([record("i" * 201, 2, 4)]),
+        json.dumps([record("i1", 2, 4)])[:-1],
+    ],
+)
+def test_a_record_that_cannot_be_read_is_not_overwritten_and_is_not_none(api: Api, text: str, action: str) -> None:
+    noted(api, text, 4)
+    result = scaled(api, action=action, step=5)
+    assert (result["status"], result["refusal"], result["changed"]) == ("refused", "record_unreadable", False), result
+    assert result["before"]["scaled_by"] is None
+    assert not api.paths("PATCH")
+
+
+def test_going_back_starts_no_pods(api: Api) -> None:
+    noted(api, json.dumps([{**record("i1", 2, 4), "before": {"replicas": 40}}]), 4)
+    result = scaled(api, action="revert")
+    assert (result["refusal"], result["changed"]) == ("record_unreadable", False), result
+    noted(api, json.dumps([{**record("i1", 2, 4), "before": {}}]), 4)
+    assert scaled(api, action="revert")["refusal"] == "record_unreadable"
+    assert not api.paths("PATCH")
+
+
+def test_going_back_does_not_take_pods_of_others_with_it(api: Api) -> None:
+    """Whoever scales once more, on top of others, would go back below them."""
+    noted(api, json.dumps([record("i1", 2, 4), record("i2", 4, 6)]), 6)
+    result = scaled(api, step=5)
+    assert (result["refusal"], "incident i2 has scaled it since" in result["reason"]) == ("changed_since", True), result
+    noted(api, json.dumps([record("i1", 2, 4)]), 6)
+    assert scaled(api, step=5)["refusal"] == "changed_since", "somebody has made six of four by hand"
+    noted(api, json.dumps([record("i1", 2, 4)]), 3)
+    assert scaled(api)["refusal"] == "changed_since", "somebody has taken one away"
+    assert not api.paths("PATCH")
+    noted(api, json.dumps([record("i1", 2, 4)]), 4)
+    assert scaled(api, step=3, check_mode=True)["targets"][0]["changes"][0]["new"] == 5
 
 
 def test_fewer_pods_come_where_no_more_fit(api: Api) -> None:

@@ -14,6 +14,13 @@ import psycopg
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import postgres_index_work
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres import Attempt, Session
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_errors import (
+    Failure,
+    PostgresError,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import index_proposal
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import conclude
 from ansible_collections.brandconnect.incidents.plugins.modules.pg_index import SPEC
 from incident_runbooks.lab.postgres import has_statement_statistics
@@ -168,24 +175,36 @@ def test_what_a_failed_build_leaves_is_dropped(sales: Any, index: Any) -> None:
     assert index()["status"] == "done"
 
 
+def end_builds(superuser: psycopg.Connection[Any], others_too: bool) -> None:
+    """Wait until an index is nearly built, and end its session; the other ones of the same login before it."""
+    asked = "SELECT pid FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'"
+    deadline = time.monotonic() + 20
+    while not (found := superuser.execute(asked).fetchone()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    if others_too:
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s AND pid <> %s"
+        assert superuser.execute(others, (DBA, found[0])).fetchall() == [(True,)]
+    assert superuser.execute("SELECT pg_terminate_backend(%s, 5000)", found).fetchone() == (True,)
+
+
+def before_it_acts(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Let something happen after the module has looked and decided, and before it changes anything."""
+    log_in = postgres_index_work.log_in
+
+    def then(*given: Any) -> Any:
+        happens()
+        return log_in(*given)
+
+    monkeypatch.setattr(postgres_index_work, "log_in", then)
+
+
 def test_a_build_that_is_cut_off_is_unknown_and_what_it_left_is_named_and_dropped(sales: Any, index: Any) -> None:
-    cut: list[int] = []
-
-    def end_it(superuser: psycopg.Connection[Any]) -> None:
-        asked = "SELECT pid FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'"
-        deadline = time.monotonic() + 20
-        while not (found := superuser.execute(asked).fetchone()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        superuser.execute("SELECT pg_terminate_backend(%s, 5000)", found)
-        cut.append(found[0])
-
-    thread = threading.Thread(target=end_it, args=(sales.connect(),))
+    thread = threading.Thread(target=end_builds, args=(sales.connect(), False))
     with old_snapshot(sales):
         thread.start()
         found = index(lock_timeout_s=30)
         thread.join()
-    assert cut
     assert (found["status"], found["changed"], found["results"][0]["result"]) == ("unknown", True, "unknown")
     assert f"{NAME} is there and INVALID" in found["reason"]
     assert found["after"]["index"]["valid"] is False
@@ -202,6 +221,113 @@ def test_a_build_that_is_cut_off_is_unknown_and_what_it_left_is_named_and_droppe
     assert indexes(sales) == {}
     nothing = index(action="drop_leftovers", targets=plan["targets"])
     assert (nothing["status"], nothing["refusal"], nothing["changed"]) == ("nothing_to_do", "no_leftovers", False)
+
+
+def test_what_nobody_can_look_at_is_named_and_not_called_gone(sales: Any, index: Any) -> None:
+    thread = threading.Thread(target=end_builds, args=(sales.connect(), True))
+    with old_snapshot(sales):
+        thread.start()
+        found = index(lock_timeout_s=30)
+        thread.join()
+    assert (found["status"], found["changed"], found["after"]["index"]) == ("unknown", True, None)
+    assert f"nobody could look whether public.{NAME} is there" in found["reason"]
+    assert f"public.{NAME} may be there, INVALID" in found["caveats"][-1]
+    assert indexes(sales)[NAME][0] is False, "it is"
+
+
+def test_an_index_of_the_same_name_that_somebody_else_builds_meanwhile_stays(
+    sales: Any, index: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted = '"' + NAME.replace('"', '""') + '"'
+    statement = f'CREATE INDEX CONCURRENTLY {quoted} ON "Sales ""2026"" %s" (id)'
+    other = threading.Thread(target=sales.connect().execute, args=(statement,))
+
+    def somebody_builds() -> None:
+        other.start()
+        while not indexes(sales):
+            time.sleep(0.02)
+
+    before_it_acts(monkeypatch, somebody_builds)
+    with old_snapshot(sales):
+        found = index(lock_timeout_s=1)
+    other.join()
+    assert indexes(sales) == {NAME: (True, True, None)}
+    assert (found["status"], found["changed"], found["results"][0]["result"]) == ("failed", False, "failed")
+    assert "not known to be of this build" in found["reason"]
+    assert "dropped" not in found["reason"]
+    assert "left an index" not in found["reason"]
+    assert NAME in found["caveats"][-1], "it is INVALID as long as it is being built"
+
+
+def test_a_build_that_fails_at_once_leaves_nothing(sales: Any, index: Any) -> None:
+    """The row does not fit into an index. It fails before anybody could see which index the process builds."""
+    long = "string_agg(md5(random()::text || n), '')"
+    with sales.connect() as connection:
+        connection.execute(
+            f'UPDATE "Sales ""2026"" %s" SET status = (SELECT {long} FROM generate_series(1, 500) n) WHERE id = 1'  # noqa: S608
+        )
+    found = index()
+    assert (found["status"], found["changed"], found["results"][0]["result"]) == ("failed", False, "failed")
+    assert "54000" in found["reason"]
+    assert found["reason"].endswith("what it left behind is dropped")
+    assert indexes(sales) == {}
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "oid", "ours"),
+    [("55P03", 1, False), ("42P07", 1, False), ("57014", 1, False), ("55P03", 7, True), ("53100", 1, True)],
+)
+def test_whose_an_index_with_the_wanted_name_is(sqlstate: str, oid: int, ours: bool) -> None:
+    error = PostgresError("Building", Failure(cause="unknown", message="no", sqlstate=sqlstate))
+    assert postgres_index_work._is_ours({"oid": oid, "valid": False}, error, {7}) is ours
+    assert postgres_index_work._is_ours({"oid": 1, "valid": True}, error, {7}) is False
+
+
+def test_a_valid_index_that_nobody_could_sign_is_told(sales: Any, index: Any) -> None:
+    proposal = index_proposal.read(
+        {"schema": "public", "table": "t", "columns": COLUMNS[1:], "method": "btree", "name": "idx"}
+    )
+    error = PostgresError("Building", Failure(cause="connection_lost", message="it is gone"))
+    with sales.connect() as connection:
+        connection.close()
+        lost = Session(connection, "nowhere", [Attempt("ops", DBA, ok=True, duration_s=0.0)])
+    seen = postgres_index_work.Seen(looked=True, index={"oid": 7, "name": "idx", "valid": True, "ready": True})
+    done = postgres_index_work._judged(lost, seen, proposal, error, {7})
+    assert (done.result, done.changed) == ("unknown", True)
+    assert "a rollback will not drop it" in done.caveats[0]
+
+
+def test_a_leftover_that_is_another_index_by_now_is_not_dropped(
+    sales: Any, index: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert index()["status"] == "done"
+    make_valid = "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname = %s)"
+    with sales.connect() as connection:
+        connection.execute(make_valid, (False, NAME))
+
+        def somebody_repairs() -> None:
+            connection.execute(make_valid, (True, NAME))
+
+        before_it_acts(monkeypatch, somebody_repairs)
+        found = index(action="drop_leftovers")
+    assert (found["status"], found["changed"], found["results"][0]["result"]) == ("failed", False, "not_attempted")
+    assert found["after"]["indexes"][0]["valid"] is True
+    assert indexes(sales)[NAME][0] is True
+
+
+def test_a_drop_that_stops_half_way_has_changed_the_index_and_names_it(sales: Any, index: Any) -> None:
+    assert index()["status"] == "done"
+    with sales.connect(user=sales.app_user) as reader:
+        reader.execute("BEGIN")
+        reader.execute('SELECT count(*) FROM "Sales ""2026"" %s"')
+        found = index(action="drop", name=NAME, lock_timeout_s=1)
+        assert indexes(sales)[NAME][0] is False
+        reader.execute("ROLLBACK")
+    assert (found["status"], found["changed"], found["results"][0]["result"]) == ("failed", True, "failed")
+    assert found["after"]["index"]["valid"] is False
+    assert NAME in found["caveats"][-1]
+    assert index(action="drop", name=NAME)["status"] == "done", "it is still known to be ours"
+    assert indexes(sales) == {}
 
 
 def test_what_speaks_against_it(sales: Any, index: Any) -> None:

@@ -119,6 +119,27 @@ def test_what_proves_nothing(given: dict[str, Any]) -> None:
     assert found["gaps"]
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        (
+            "hpa",
+            {"unknown": [{"part": "autoscalers", "message": "HTTP 403"}]},
+            "autoscalers could not be read: HTTP 403",
+        ),
+        ("top", {"cause": "not_available", "message": "no metrics API"}, "no metrics API"),
+        ("activity", {"cause": "timeout"}, "timeout"),
+        ("statements", {"visibility": {"sees_all": False, "reason": "not pg_monitor"}}, "not pg_monitor"),
+    ],
+)
+def test_what_an_answer_leaves_out_is_a_gap(name: str, given: dict[str, Any], said: str) -> None:
+    answered = {each: {"reachable": True} for each in ("statements", "activity", "hpa", "top", "workload")}
+    found = cause(**{**answered, name: {"reachable": True, **given}}, **FITS)
+    assert found["gaps"] == [f"{name}: {said}"]
+    assert said in found["reason"]
+    assert cause(**answered, **FITS)["gaps"] == []
+
+
 def test_time_of_statements_stands_in_for_what_the_api_does_not_measure() -> None:
     assert cause(statements=statements(load=3.2))["cause"] == "missing_index", "3.2 of 4 seconds"
     assert cause(statements=statements(load=3.2, rows=900))["cause"] == "slow_sql"

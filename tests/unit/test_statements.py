@@ -70,6 +70,18 @@ def test_before_version_14_what_vanishes_tells_of_a_reset() -> None:
     assert statements.difference(first, second).reset is True
 
 
+def test_counters_of_years_are_not_those_of_the_sample() -> None:
+    def table(oid: int, scans: int) -> dict[str, Any]:
+        names = {"schema": "public", "name": f"t{oid}", "bytes": 8192, "last_vacuum": None, "last_analyze": None}
+        return {"oid": oid, **names, "seq_scan": scans, "seq_tup_read": scans * 9, "idx_scan": 0, "live": 9, "dead": 0}
+
+    few = [table(oid, 5) for oid in range(10)]
+    assert [row["table"] for row in statements.tables(few, [*few, table(10, 7)])] == ["t10"], "it is new"
+    many = [table(oid, 5) for oid in range(statements.MOST_TABLES)]
+    later = [table(0, 8), *many[2:], table(5000, 70)]  # now among those that are looked at
+    assert [(row["table"], row["sequential_scans"]) for row in statements.tables(many, later)] == [("t0", 3)]
+
+
 def test_what_the_database_did() -> None:
     first = {"hit": 100, "read": 100, "temp_files": 1, "temp_bytes": 10, "deadlocks": 0, "stats_reset": None}
     second = {"hit": 190, "read": 110, "temp_files": 2, "temp_bytes": 30, "deadlocks": 0, "stats_reset": None}

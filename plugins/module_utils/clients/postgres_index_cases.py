@@ -127,7 +127,7 @@ class Case(ABC):
         done: list[Done] = []
         for index in indexes:
             if done and done[-1].result != postgres_index_work.DROPPED:
-                done.append(Done("not_attempted", "the one before could not be dropped"))
+                done.append(postgres_index_work.left_alone(index, "the one before could not be dropped"))
                 continue
             index = {**index, "table_oid": self.facts["table"]["oid"]}  # noqa: PLW2901 - the same one
             done.append(postgres_index_work.drop(self.params, self.session, self.params["schema"], index, self.bounds))
@@ -135,7 +135,7 @@ class Case(ABC):
         self.report.results = [self.result(index["name"], each.result, each.reason) for index, each in pairs]
         self.report.caveats += [caveat for each in done for caveat in each.caveats]
         results = Counter(each.result for each in done)
-        self.report.changed = bool(results[postgres_index_work.DROPPED] or results[postgres_index_work.UNKNOWN])
+        self.report.changed = any(each.changed for each in done)
         self.report.end(_status(results), ", ".join(f"{count} {result}" for result, count in results.items()))
         return done
 
@@ -181,7 +181,7 @@ class Create(Case):
         done = postgres_index_work.create(self.params, self.session, proposal, table_oid, incident, self.bounds)
         self.progress = done.progress
         self.report.caveats += done.caveats
-        self.report.changed = done.index is not None or done.result == postgres_index_work.UNKNOWN
+        self.report.changed = done.changed
         self.report.after = {"index": shown(done.index), "plan": None}
         self.report.results = [self.result(proposal.index, done.result, done.reason)]
         status = _ENDS.get(done.result, "failed")

@@ -19,6 +19,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.pos
     read_building,
     read_indexes,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import index_checks
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import may_have_happened
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.index_proposal import Proposal, mark
 
@@ -28,6 +29,10 @@ POLL_S = 0.2
 MOST_PROGRESS = 50
 DROP_ATTEMPTS = 3
 _WATCHED = ("blocks_done", "blocks_total", "tuples_done", "tuples_total", "lockers_done", "lockers_total")
+
+_IDENTITY = ("oid", "definition", "comment", "valid")
+# Classes of SQLSTATE of what goes wrong while a table is read and an index is written
+_WHILE_BUILT = ("22", "23", "53", "54", "58", "XX")
 
 CREATED, DROPPED, FAILED, UNKNOWN, NOT_ATTEMPTED = "created", "dropped", "failed", "unknown", "not_attempted"
 
@@ -40,6 +45,7 @@ class Done:
         index: it afterwards; ``None`` when it is not there or nobody could look.
         caveats: what a person has to see to.
         progress: how the build went on, each phase at least once.
+        changed: whether something is, or may be, other than before.
     """
 
     result: str
@@ -47,6 +53,15 @@ class Done:
     index: Json | None = None
     caveats: list[str] = field(default_factory=list)
     progress: list[Json] = field(default_factory=list)
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A look at one index. Nobody could look: that is not the same as that there is none."""
+
+    looked: bool
+    index: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -71,33 +86,85 @@ def create(
         return session
     with session:
         progress: list[Json] = []
-        error = _watched(session, create_statement(proposal), lambda: _note_progress(watcher, table_oid, progress))
-        index = _find(session, watcher, table_oid, proposal.index)
-        if error is None and index and index["valid"] and index["ready"]:
-            done = Done(CREATED, index=index, progress=progress)
+        built: set[int] = set()
+        pid = _pid(session)
+        error = _watched(
+            session, create_statement(proposal), lambda: _note_progress(watcher, pid, table_oid, progress, built)
+        )
+        done = _judged(session, _find(session, watcher, table_oid, proposal.index), proposal, error, built)
+        done.progress = progress
+        if done.result == CREATED:
             _sign(session, proposal, incident, done)
-            return done
-        if error is None and index is None:
-            reason = "the server says that it is built, but nobody could look at it afterwards"
-            return Done(UNKNOWN, reason, progress=progress)
-        if error is not None and _uncertain(session, error):
-            return Done(UNKNOWN, f"{error.failure.text}; {_state(proposal, index)}", index, _left(index), progress)
-        reason = error.failure.text if error else "it is not valid after all"
-        return _clean_up(session, watcher, proposal, table_oid, Done(FAILED, reason, index, [], progress))
+        elif done.result == FAILED and done.changed and done.index and not done.index["valid"]:
+            _clean_up(session, watcher, proposal, table_oid, done)
+        return done
 
 
-def drop(params: Mapping[str, Any], watcher: Session, schema: str, index: Mapping[str, Any], bounds: Bounds) -> Done:
-    """Drop an index that was looked at a moment ago."""
+def _judged(session: Session, seen: Seen, proposal: Proposal, error: PostgresError | None, built: set[int]) -> Done:
+    """Return what became of a build, before anything is cleaned up."""
+    index, name = seen.index, f"{proposal.schema}.{proposal.index}"
+    if error is None and index and index["valid"] and index["ready"]:
+        return Done(CREATED, index=index, changed=True)
+    if error is None and index is None:
+        reason = "the server says that it is built, and it was not seen afterwards"
+        return Done(UNKNOWN, reason, caveats=[_unseen(name)], changed=True)
+    if error is not None and (_uncertain(session, error) or not seen.looked):
+        told = _left(index) if index else [_unseen(name)]
+        if index and index["valid"]:
+            told = [f"{name} has no comment that says who made it, so that a rollback will not drop it"]
+        return Done(UNKNOWN, f"{error.failure.text}; {_state(name, seen)}", index, told, changed=True)
+    if index is None:
+        return Done(FAILED, error.failure.text if error else None)
+    if error is not None and not _is_ours(index, error, built):
+        reason = f"{error.failure.text}; {_state(name, seen)}, and it is not known to be of this build"
+        return Done(FAILED, reason, index, _left(index))
+    return Done(FAILED, error.failure.text if error else "it is not valid after all", index, changed=True)
+
+
+def _is_ours(index: Mapping[str, Any], error: PostgresError, built: set[int]) -> bool:
+    """Whether an index with the wanted name is of this build.
+
+    Before a build has made its index, it waits for a lock or finds the name taken, and somebody else may build one of
+    the same name meanwhile.
+    """
+    return index["oid"] in built or (not index["valid"] and str(error.failure.sqlstate)[:2] in _WHILE_BUILT)
+
+
+def drop(params: Mapping[str, Any], watcher: Session, schema: str, index: Json, bounds: Bounds) -> Done:
+    """Drop an index, unless it is another one by now than *index*, which was looked at before."""
     session = _writer(params, bounds)
     if isinstance(session, Done):
-        return session
+        return left_alone(index, session.reason)
     with session:
+        if objection := _changed_since(session, index):
+            return objection
         error = _attempt(session, schema, str(index["name"]))
         if error is None:
-            return Done(DROPPED)
-        now = _find(session, watcher, index["table_oid"], str(index["name"]))
-        result = UNKNOWN if _uncertain(session, error) else FAILED
-        return Done(result, error.failure.text, now, _left(now))
+            return Done(DROPPED, changed=True)
+        seen = _find(session, watcher, index["table_oid"], str(index["name"]))
+        told = _left(seen.index) if seen.looked else [_unseen(f"{schema}.{index['name']}")]
+        if not seen.looked or _uncertain(session, error):
+            return Done(UNKNOWN, error.failure.text, seen.index, told, changed=True)
+        # the server makes it INVALID first, and then waits for those that still use it
+        other = seen.index is None or any(seen.index[name] != index[name] for name in ("valid", "ready"))
+        return Done(FAILED, error.failure.text, seen.index, told, changed=other)
+
+
+def _changed_since(session: Session, index: Json) -> Done | None:
+    """Look once more: names are all that a drop goes by, and a drop before this one may have waited for long."""
+    try:
+        now = next((each for each in read_indexes(session, index["table_oid"]) if each["name"] == index["name"]), None)
+        busy = index_checks.building({"building": read_building(session)})
+    except PostgresError as error:
+        return left_alone(index, error.message)
+    if now is None or any(now[name] != index[name] for name in _IDENTITY):
+        return left_alone(now, "it is not the index any more that was looked at")
+    return None if busy.ok else left_alone(now, busy.text)
+
+
+def left_alone(index: Json | None, reason: str | None) -> Done:
+    """Return what is to be said of an index that is not dropped."""
+    return Done(NOT_ATTEMPTED, reason, index, _left(index))
 
 
 def _writer(params: Mapping[str, Any], bounds: Bounds) -> Session | Done:
@@ -133,13 +200,22 @@ def _watched(session: Session, statement: str, look: Callable[[], None]) -> Post
     return errors[0] if errors else None
 
 
-def _note_progress(watcher: Session, table_oid: int, progress: list[Json]) -> None:
+def _pid(session: Session) -> int | None:
+    try:
+        return int(session.ask("SELECT pg_backend_pid() AS pid")[0]["pid"])
+    except PostgresError:  # then no index is known to be of this build
+        return None
+
+
+def _note_progress(watcher: Session, pid: int | None, table_oid: int, progress: list[Json], built: set[int]) -> None:
+    """Note how far a build is, and in *built* which index it makes."""
     if watcher.lost:
         return
     try:
         rows = [row for row in read_building(watcher) if row["table_oid"] == table_oid]
     except PostgresError:  # it only watches
         return
+    built.update(row["index_oid"] for row in rows if row["pid"] == pid and row["index_oid"])
     for row in rows[:1]:
         seen = {"phase": row["phase"], "waits_for_pid": row["waits_for_pid"], **{name: row[name] for name in _WATCHED}}
         last = progress[-1] if progress else {}
@@ -150,17 +226,17 @@ def _note_progress(watcher: Session, table_oid: int, progress: list[Json]) -> No
             progress.append({"at": dt.datetime.now(dt.UTC), **seen})
 
 
-def _find(session: Session, watcher: Session, table_oid: int, name: str) -> Json | None:
+def _find(session: Session, watcher: Session, table_oid: int, name: str) -> Seen:
     """Return an index as it is now, through whichever connection lives."""
     for asked in (watcher, session):
         if asked.lost:
             continue
         try:
-            found = [index for index in read_indexes(asked, table_oid) if index["name"] == name]
+            found = next((index for index in read_indexes(asked, table_oid) if index["name"] == name), None)
         except PostgresError:
             continue
-        return {**found[0], "table_oid": table_oid} if found else None
-    return None
+        return Seen(looked=True, index=found)
+    return Seen(looked=False)
 
 
 def _uncertain(session: Session, error: PostgresError) -> bool:
@@ -168,11 +244,16 @@ def _uncertain(session: Session, error: PostgresError) -> bool:
     return session.lost or (error.failure.sqlstate is None and may_have_happened(error.failure.cause, None))
 
 
-def _state(proposal: Proposal, index: Mapping[str, Any] | None) -> str:
-    name = f"{proposal.schema}.{proposal.index}"
-    if index is None:
+def _state(name: str, seen: Seen) -> str:
+    if not seen.looked:
+        return f"nobody could look whether {name} is there"
+    if seen.index is None:
         return f"{name} was not seen afterwards"
-    return f"{name} is there and {'valid' if index['valid'] else 'INVALID'}"
+    return f"{name} is there and {'valid' if seen.index['valid'] else 'INVALID'}"
+
+
+def _unseen(name: str) -> str:
+    return f"{name} may be there, INVALID, or still be built or dropped: look for it, and drop it with drop_leftovers"
 
 
 def _left(index: Mapping[str, Any] | None) -> list[str]:
@@ -194,17 +275,22 @@ def _sign(session: Session, proposal: Proposal, incident: str, done: Done) -> No
         done.index["comment"] = text
 
 
-def _clean_up(session: Session, watcher: Session, proposal: Proposal, table_oid: int, done: Done) -> Done:
-    """Drop what this build has left; before it there was nothing of that name."""
-    if done.index is None or done.index["valid"]:
-        return done
+def _clean_up(session: Session, watcher: Session, proposal: Proposal, table_oid: int, done: Done) -> None:
+    """Drop what this build has left, and say so in *done*."""
     for _ in range(DROP_ATTEMPTS):
-        if _attempt(session, proposal.schema, proposal.index) is None or session.lost:
+        error = _attempt(session, proposal.schema, proposal.index)
+        if error is None or session.lost:
             break
-    done.index = _find(session, watcher, table_oid, proposal.index)
-    done.caveats = _left(done.index)
-    done.reason = f"{done.reason}; {'what it left behind is dropped' if done.index is None else 'it left an index'}"
-    return done
+    seen = Seen(looked=True) if error is None else _find(session, watcher, table_oid, proposal.index)
+    done.index = seen.index
+    if not seen.looked:
+        name = f"{proposal.schema}.{proposal.index}"
+        done.result, done.caveats, did = UNKNOWN, [_unseen(name)], _state(name, seen)
+    elif seen.index:
+        done.caveats, did = _left(seen.index), "it left an index"
+    else:
+        done.changed, did = False, "what it left behind is dropped"
+    done.reason = f"{done.reason}; {did}"
 
 
 def _attempt(session: Session, schema: str, name: str) -> PostgresError | None:

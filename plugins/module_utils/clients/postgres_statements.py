@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import sql
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres import Session
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.statements import MOST_TABLES
 
 # In the middle of the statement: a comment there stays in the text that the view keeps, and tells our own
 MARK = "incident-runbook sample"
@@ -48,13 +49,12 @@ DATABASE = """
 SELECT /* incident-runbook sample */ blks_hit AS hit, blks_read AS read, temp_files, temp_bytes, deadlocks, stats_reset
 FROM pg_stat_database WHERE datname = current_database()
 """
-# at most so many: a database with a schema for each customer has very many
 TABLES = """
 SELECT /* incident-runbook sample */ relid::int8 AS oid, schemaname AS schema, relname AS name, seq_scan, seq_tup_read,
        coalesce(idx_scan, 0) AS idx_scan, n_live_tup AS live, n_dead_tup AS dead,
        greatest(last_vacuum, last_autovacuum) AS last_vacuum, greatest(last_analyze, last_autoanalyze) AS last_analyze,
        (SELECT c.relpages FROM pg_class c WHERE c.oid = relid)::int8 * current_setting('block_size')::int8 AS bytes
-FROM pg_stat_user_tables ORDER BY seq_tup_read + n_dead_tup DESC, relid LIMIT 1000
+FROM pg_stat_user_tables ORDER BY seq_tup_read + n_dead_tup DESC, relid LIMIT %(most)s
 """
 WAITS = """
 SELECT /* incident-runbook sample */ wait_event_type AS type, wait_event AS event, count(*) AS sessions
@@ -130,7 +130,7 @@ def read_extension(session: Session) -> Mapping[str, Any]:
 
 def read_counters(session: Session) -> dict[str, Any]:
     """Return what is counted up, to be compared with what it is later: ``database`` and ``tables``."""
-    return {"database": session.ask(DATABASE)[0], "tables": session.ask(TABLES)}
+    return {"database": session.ask(DATABASE)[0], "tables": session.ask(TABLES, {"most": MOST_TABLES})}
 
 
 def read_moment(session: Session) -> dict[str, list[dict[str, Any]]]:

@@ -121,7 +121,7 @@ class _Frame:
     def row(self, histogram: Histogram, seconds_per_s: float | None, errors: float | None) -> Json:
         per_s = histogram.per_s
         found = {name: histogram.quantile(share) for name, share in (("p50", P50), ("p95", P95), ("p99", P99))}
-        verdict = self._verdict(histogram)
+        verdict = verdict_of(histogram, self.limits)
         mean = None if seconds_per_s is None or not per_s else round(seconds_per_s / per_s * 1000, 3)
         return {
             "verdict": verdict,
@@ -135,15 +135,17 @@ class _Frame:
             "time_share": None if seconds_per_s is None else _ratio(seconds_per_s, self.seconds_per_s),
         }
 
-    def _verdict(self, histogram: Histogram) -> str:
-        p95 = histogram.quantile(P95)
-        if p95 is None:
-            return NO_TRAFFIC if not histogram.per_s > 0 else UNKNOWN
-        if histogram.per_s < self.limits.min_rps:
-            return LOW_VOLUME
-        if p95.ms > self.limits.slo_p95_ms or (p95.saturated and p95.ms >= self.limits.slo_p95_ms):
-            return SLOW
-        return UNKNOWN if p95.saturated else OK  # all that is known: it is slower than a bound below the objective
+
+def verdict_of(histogram: Histogram, limits: Limits) -> str:
+    """Say in a word whether requests are slow, or why that is not known."""
+    p95 = histogram.quantile(P95)
+    if p95 is None:
+        return NO_TRAFFIC if not histogram.per_s > 0 else UNKNOWN
+    if histogram.per_s < limits.min_rps:
+        return LOW_VOLUME
+    if p95.ms > limits.slo_p95_ms or (p95.saturated and p95.ms >= limits.slo_p95_ms):
+        return SLOW
+    return UNKNOWN if p95.saturated else OK  # all that is known: it is slower than a bound below the objective
 
 
 def _verdict(measured: Measured, routes: list[Json], total: Json, limits: Limits) -> tuple[str, str]:
@@ -167,8 +169,10 @@ def _verdict(measured: Measured, routes: list[Json], total: Json, limits: Limits
         return SLOW, f"p95 of all routes together is {total['p95_ms']:g} ms, above {limits.slo_p95_ms:g} ms"
     if targets["state"] != "up":
         return UNKNOWN, f"only some targets report: {targets['reason']}"
-    if unread := [row["route"] for row in routes if row["verdict"] == UNKNOWN]:
-        return UNKNOWN, f"the buckets of {unread[0]} cannot tell whether it is above {limits.slo_p95_ms:g} ms"
+    unread = [row["route"] for row in routes if row["verdict"] == UNKNOWN]
+    if unread or total["verdict"] == UNKNOWN:
+        whose = unread[0] if unread else "all routes together"
+        return UNKNOWN, f"the buckets of {whose} cannot tell whether it is above {limits.slo_p95_ms:g} ms"
     if total["verdict"] == NO_TRAFFIC:
         return NO_TRAFFIC, "no requests came"
     if total["rps"] < limits.min_rps:
@@ -195,9 +199,8 @@ def _instances(samples: list[Sample] | None, label: str, limits: Limits) -> list
     for name, histogram in histograms(samples, label).items():
         p95 = histogram.quantile(P95)
         row = {"instance": plain_line(name, LABEL_LENGTH), "rps": round(histogram.per_s, 4)}
-        judged = p95 is not None and histogram.per_s >= limits.min_rps
-        slow = p95 is not None and p95.ms > limits.slo_p95_ms
-        rows.append({**row, "p95_ms": p95.ms if p95 else None, "slow": slow if judged else None})
+        slow = {SLOW: True, OK: False}.get(verdict_of(histogram, limits))
+        rows.append({**row, "p95_ms": p95.ms if p95 else None, "slow": slow})
     return sorted(rows, key=lambda row: (-(row["p95_ms"] or 0.0), row["instance"]))[: limits.most_routes]
 
 

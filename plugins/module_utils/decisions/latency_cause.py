@@ -285,9 +285,21 @@ def _gaps(case: _Case) -> list[str]:
         if not case.of(name):
             said = result.get("message") or result.get("reason") or "not asked"
             found.append(f"{name}: {said}")
+        else:
+            found += [f"{name}: {said}" for said in _incomplete(result)]
     if (statistics := case.of("statements").get("statistics") or {}).get("available") is False:
         found.append(f"statements: {statistics.get('cause')}, {statistics.get('hint')}")
     found += [f"latency: {gap}" for gap in case.of("latency").get("gaps") or []]
+    return found
+
+
+def _incomplete(result: Mapping[str, Any]) -> list[str]:
+    """What a system that answered has not told."""
+    found = [f"{part.get('part')} could not be read: {part.get('message')}" for part in result.get("unknown") or []]
+    if result.get("cause") and not result.get("gaps"):
+        found.append(str(result.get("message") or result["cause"]))
+    if (visibility := result.get("visibility") or {}).get("sees_all") is False:
+        found.append(str(visibility.get("reason") or "the login does not see all sessions"))
     return found
 
 

@@ -55,11 +55,14 @@ def _objection(world: World) -> Plan | None:
         return Plan("refused", reason, "autoscaler_unknown")
     if not world.replicas:
         return Plan("refused", f"{world.kind} {world.name} is switched off, it has 0 pods", "no_pods")
+    if records_of(world.patched) is None:
+        reason = f"the annotation {BEFORE} of {_label(world)} cannot be read, so what was before is not known"
+        return Plan("refused", f"{reason}; look at it, set the pods by hand and remove it", "record_unreadable")
     return None
 
 
 def _scale(world: World, wish: Wish) -> Plan:
-    records = records_of(world.patched)
+    records = records_of(world.patched) or []
     mine = next((entry for entry in records if entry["incident"] == wish.incident), None)
     base = int(mine["pods"]) if mine else world.replicas
     wanted = min(base + wish.step, wish.max_replicas)
@@ -69,6 +72,8 @@ def _scale(world: World, wish: Wish) -> Plan:
             return Plan("nothing_to_do", f"this incident has scaled it, to {_text(limits)}", "same_incident")
         reason = f"it has {world.replicas} pods, and more than {wish.max_replicas} are not allowed"
         return Plan("nothing_to_do", reason, "at_max_replicas")
+    if mine and (objection := _changed_since(world, records, mine)):
+        return objection
     allowed = _within(world, wish, wanted)
     if isinstance(allowed, Plan):
         return allowed
@@ -116,10 +121,13 @@ def _budget(world: World, given: Mapping[str, Any]) -> Any:
     """Return a function from pods to the connections needed and allowed, or why it cannot be computed."""
     if given.get("fits") is None:
         return str(given.get("reason") or "no connection budget is given")
-    term = next((term for term in given.get("terms") or [] if term.get("name") == world.name), None)
+    terms = [term for term in given.get("terms") or [] if isinstance(term, Mapping)]
+    term = next((term for term in terms if term.get("name") == world.name), None)
     pool = whole_number((term or {}).get("pool_max"))
     processes = whole_number((term or {}).get("processes_per_pod", 1))
-    need, allowed, own = (whole_number(value) for value in (given["need"], given["allowed"], (term or {}).get("need")))
+    need, allowed, own = (
+        whole_number(value) for value in (given.get("need"), given.get("allowed"), (term or {}).get("need"))
+    )
     if pool is None or processes is None or need is None or allowed is None or own is None:
         return f"{world.name} is not in the connection budget"
     others = need - own
@@ -145,21 +153,29 @@ def _limits(world: World, pods: int) -> Json:
     return {"minReplicas": max(now["minReplicas"], pods), "maxReplicas": max(now["maxReplicas"], pods)}
 
 
+def _changed_since(world: World, records: list[Json], mine: Json) -> Plan | None:
+    """Who goes back takes with him what others have changed after him."""
+    if records[-1] is not mine:
+        reason = f"the incident {records[-1]['incident']} has scaled it since and must put it back first"
+        return Plan("refused", reason, "changed_since")
+    if world.limits != mine["set"]:
+        now, ours = _text(world.limits), _text(mine["set"])
+        return Plan("refused", f"somebody has changed it since: it is {now}, and was set to {ours}", "changed_since")
+    return None
+
+
 def _revert(world: World, wish: Wish) -> Plan:
-    records = records_of(world.patched)
+    records = records_of(world.patched) or []
     mine = next((entry for entry in records if entry["incident"] == wish.incident), None)
     if mine is None:
         return Plan("nothing_to_do", "this incident has scaled nothing that is not put back", "not_scaled")
     if objection := hold_objection(world.workload, f"{world.kind} {world.name}", wish.incident):
         return Plan("refused", objection[1], objection[0])
-    if world.limits != mine["set"]:
-        now, ours = _text(world.limits), _text(mine["set"])
-        return Plan("refused", f"somebody has changed it since: it is {now}, and was set to {ours}", "changed_since")
-    if len(records) > 1 and records[-1] is not mine:
-        reason = f"the incident {records[-1]['incident']} has scaled it since and must put it back first"
-        return Plan("refused", reason, "changed_since")
-    new = {key: mine["before"].get(key) for key in world.limits}
-    if any(whole_number(value) is None for value in new.values()):
+    if objection_of_others := _changed_since(world, records, mine):
+        return objection_of_others
+    new = mine["before"]
+    if new.keys() != world.limits.keys() or any(new[key] > world.limits[key] for key in new):
+        # going back never starts pods: of those nobody has computed the connections
         return Plan("refused", f"the annotation {BEFORE} does not say what was before", "record_unreadable")
     kept = [record for record in records if record is not mine]
     reason = f"{_label(world)}: back, {_change_text(world.limits, new)}"

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.connection_budget import whole_number
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.scale_facts import autoscaler_facts
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import autoscaler_of
 
 BEFORE = "incidents.brandconnect/scale-before"
 LAST_ACTION = "incidents.brandconnect/last-action"
+LONGEST_INCIDENT = 200  # characters, it goes into an annotation
+LEAST = {"replicas": 1, "minReplicas": 0, "maxReplicas": 1}
 Json = dict[str, Any]
 
 
@@ -124,20 +125,41 @@ def describe(world: World) -> Json:
     }
 
 
-def records_of(item: Mapping[str, Any]) -> list[Json]:
-    """Return what incidents changed and have not put back, oldest first; what cannot be read is left out."""
+def records_of(item: Mapping[str, Any]) -> list[Json] | None:
+    """Return what incidents changed and have not put back, oldest first.
+
+    ``None`` when the annotation cannot be read, so that nobody knows what was before: anybody may have written it.
+    """
     text = ((item.get("metadata") or {}).get("annotations") or {}).get(BEFORE)
     try:
         found = json.loads(text or "[]")
     except ValueError:
-        return []
-    entries = found if isinstance(found, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and _is_record(entry)]
+        return None
+    if not isinstance(found, list) or not all(isinstance(entry, dict) and _is_record(entry) for entry in found):
+        return None
+    return found
+
+
+def is_incident(value: Any) -> bool:
+    """Whether a text can be the id of an incident."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_INCIDENT
 
 
 def _is_record(entry: Mapping[str, Any]) -> bool:
     return (
-        isinstance(entry.get("incident"), str)
-        and whole_number(entry.get("pods")) is not None
-        and all(isinstance(entry.get(key), dict) for key in ("before", "set"))
+        entry.keys() == {"incident", "pods", "before", "set"}
+        and is_incident(entry["incident"])
+        and _is_count(entry["pods"], 1)
+        and all(_are_limits(entry[key]) for key in ("before", "set"))
     )
+
+
+def _are_limits(value: Any) -> bool:
+    # an autoscaler may have a minReplicas of 0; a workload with 0 pods is switched off, and is never scaled
+    return isinstance(value, dict) and all(
+        LEAST.get(key) is not None and _is_count(number, LEAST[key]) for key, number in value.items()
+    )
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
