@@ -10,21 +10,12 @@ short_description: Set one key of a Secret, without showing what is in it
 version_added: 0.1.0
 description:
   - Sets one key of a Secret that exists to a value, with one patch. The other keys stay as they are.
-  - The patch carries the C(resourceVersion) of the Secret that was looked at, so it works on that or not at all.
   - Refuses a Secret that is immutable, or that another tool writes, such as Argo CD, Flux, Helm, External Secrets or
     the Vault Secrets Operator. Each would undo the change; the value belongs in its source.
   - Values are compared and shown by their fingerprints only, the first 12 digits of the SHA-256.
 author:
   - incident-runbooks contributors (@brandconnect)
 options:
-  name:
-    description: Name of the Secret.
-    type: str
-    required: true
-  key:
-    description: The key.
-    type: str
-    required: true
   value:
     description:
       - The value, as text. One that is empty, or that begins or ends with white space, is refused, since pods take it
@@ -32,30 +23,16 @@ options:
       - Take it from a vault or a file by a lookup, never from an extra variable.
     type: str
     required: true
-  expected_fingerprint:
-    description: Fingerprint that O(value) must have, so that a wrong one is not written.
-    type: str
   create:
     description: Whether the key may be added when the Secret does not have it.
     type: bool
     default: false
-  targets:
-    description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
-    type: list
-    elements: dict
-  incident:
-    description:
-      - Id of the incident. It is written into the annotation C(incidents.brandconnect/last-action).
-      - While the Secret is held as evidence of another incident, nothing is changed.
-    type: str
 extends_documentation_fragment:
+  - brandconnect.incidents.secret_key
   - brandconnect.incidents.kubernetes
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.acting
 notes:
-  - In check mode everything is read and decided, and no patch is sent.
-  - It needs C(get) and C(patch) on C(secrets), best with the name of the one Secret.
-  - Pods do not notice. Restart what reads the Secret at its start, M(brandconnect.incidents.k8s_rollout).
   - The value before is not kept anywhere, so there is no way back but another value.
 seealso:
   - module: brandconnect.incidents.k8s_secret
@@ -182,12 +159,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import written
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.secret_key import set_key
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.secret_key import (
+    secret_key_argument_spec,
+    set_key,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import make_plan, read_wish
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
@@ -200,13 +179,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
         IncidentsError: the options make no sense.
     """
-    wish = read_wish(params)
+    wish = read_wish(params, params["value"])
     report = Report(dt.datetime.now(dt.UTC))
-    with Cluster(params) as cluster:
-        set_key(
-            cluster, params["name"], wish.key, lambda secret: make_plan(secret, wish), report, check_mode=check_mode
-        )
-    return report.plain()
+    return set_key(params, lambda secret: make_plan(secret, wish), report, check_mode=check_mode)
 
 
 def _secrets(params: Mapping[str, Any]) -> Iterator[str]:
@@ -218,13 +193,9 @@ SPEC = ModuleSpec(
     run=run,
     argument_spec={
         **kubernetes_argument_spec(),
-        "name": {"type": "str", "required": True},
-        "key": {"type": "str", "required": True, "no_log": False},
+        **secret_key_argument_spec(),
         "value": {"type": "str", "required": True, "no_log": True},
-        "expected_fingerprint": {"type": "str"},
         "create": {"type": "bool", "default": False},
-        "targets": {"type": "list", "elements": "dict"},
-        "incident": {"type": "str"},
     },
     secrets=_secrets,
 )

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examine the files of Redis in its pod, and check copies of them."""
+"""Examine the files of Redis in its pod, and check them."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: redis_persistence
-short_description: Examine the files of Redis in its pod, and check copies of them
+short_description: Examine the files of Redis in its pod, and check them
 version_added: 0.1.0
 description:
   - Runs a fixed script in a pod of Redis, which asks Redis where its files are and tells their sizes and times, and how
     full the disk is.
   - Says which volume claims hold them, and whether those are bound, for
     O(brandconnect.incidents.redis_info#module:claims).
-  - Can check copies of a snapshot and of the append-only files by C(redis-check-rdb) and C(redis-check-aof). The files
-    themselves are only read, and nothing is repaired.
+  - Can check a snapshot and the append-only files by C(redis-check-rdb) and C(redis-check-aof) without C(--fix). The
+    files are only read where they are, nothing is copied, and nothing is repaired.
   - A cluster that is down, slow or refuses is a result with a C(cause), not a failure.
 author:
   - incident-runbooks contributors (@brandconnect)
@@ -40,9 +40,10 @@ options:
     default: 6379
   check:
     description:
-      - Whether copies are checked. They are made in the container's folder for temporary files, are removed again, and
-        need its memory or disk for a while.
-      - Nothing is copied in check mode.
+      - Whether the files are checked. That reads them once, and takes memory of the container for the largest value.
+      - Where the container has a limit of its memory, and not twice the size of a file left of it, that file is not
+        checked. The limit is known with version 2 of control groups.
+      - Nothing is checked in check mode.
     type: bool
     default: false
   max_check_bytes:
@@ -167,9 +168,9 @@ claims:
   sample: [{name: data-redis-0, pod: redis-0, mount_path: /data, phase: Bound}]
 checks:
   description:
-    - What the checks of the copies found, with C(name), C(kind), V(rdb) or V(aof), C(bytes), C(ok), V(null) when it
-      could not be checked, and C(reason). Empty without O(check) and in check mode.
-    - A copy that is not in order is made and checked once more, as Redis may have written meanwhile.
+    - What the checks found, with C(name), C(kind), V(rdb) or V(aof), C(bytes), C(ok), V(null) when it could not be
+      checked, and C(reason), without names of keys. Empty without O(check) and in check mode.
+    - A file that is not in order is checked once more, as Redis may have written meanwhile.
   returned: success
   type: list
   elements: dict
@@ -267,7 +268,7 @@ def _examine(cluster: Cluster, params: Mapping[str, Any], result: dict[str, Any]
     command = redis_files.list_command(params["directory"] or "", address, params["port"])
     listed = run_command(cluster, result["pod"], container, command, timeout_s=params["timeout_s"])
     if _read(listed, result) and check:
-        _check_copies(cluster, params, result)
+        _check_files(cluster, params, result)
 
 
 def _claims(
@@ -304,18 +305,18 @@ def _read(listed: ExecResult, result: dict[str, Any]) -> bool:
     return True
 
 
-def _check_copies(cluster: Cluster, params: Mapping[str, Any], result: dict[str, Any]) -> None:
+def _check_files(cluster: Cluster, params: Mapping[str, Any], result: dict[str, Any]) -> None:
     for target in redis_files.check_targets(result):
         if target["bytes"] > params["max_check_bytes"]:
             found = redis_files.read_check(target, None, "", "it is larger than max_check_bytes")
         else:
-            found = _check_copy(cluster, params, result, target)
-            if found["ok"] is False:  # it may have been rewritten while it was copied
-                found = _check_copy(cluster, params, result, target)
+            found = _check_file(cluster, params, result, target)
+            if found["ok"] is False:  # it may have been rewritten while it was read
+                found = _check_file(cluster, params, result, target)
         result["checks"].append(found)
 
 
-def _check_copy(
+def _check_file(
     cluster: Cluster, params: Mapping[str, Any], result: Mapping[str, Any], target: Mapping[str, Any]
 ) -> dict[str, Any]:
     command = redis_files.check_command(target)

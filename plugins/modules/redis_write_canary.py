@@ -74,7 +74,7 @@ canary:
 import re
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import Failure, SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis import (
     RedisServer,
     redis_argument_spec,
@@ -107,13 +107,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with server:
         if why := server.connect():
             return _result(why, None)
-        return _result(None, {**NO_CANARY, "key": name} if check_mode else write_canary(server, name))
+        canary, changed = ({**NO_CANARY, "key": name}, False) if check_mode else write_canary(server, name)
+        return _result(None, canary, changed=changed)
 
 
-def _result(why: Any, canary: dict[str, Any] | None) -> dict[str, Any]:
+def _result(why: Failure | None, canary: dict[str, Any] | None, *, changed: bool = False) -> dict[str, Any]:
     return {
-        # without an answer it may have been written
-        "changed": bool(canary and (canary["ok"] or (canary["ok"] is None and canary["cause"] not in (None, "moved")))),
+        "changed": changed,
         "reachable": why is None,
         "cause": why.cause if why else None,
         "message": why.message if why else None,

@@ -210,6 +210,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.vau
     read_wanted,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import vault as decisions
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import read_fingerprints
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -219,7 +220,7 @@ MOST_HISTORY = 20
 def run(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Examine the secret. A sick Vault is a result; see RETURN."""
     key, history = params["key"] or None, params["history"]
-    fingerprints = decisions.read_fingerprints("fingerprints", params["fingerprints"])
+    fingerprints = read_fingerprints(decisions.ATTEMPTED, "fingerprints", params["fingerprints"])
     if not 0 <= history <= MOST_HISTORY:
         raise IncidentsError(f"{decisions.ATTEMPTED}: history must be 0 to {MOST_HISTORY}, not {history}")
     if fingerprints and not key:

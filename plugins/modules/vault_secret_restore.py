@@ -15,25 +15,13 @@ description:
     values are compared and shown by their fingerprints only, the first 12 digits of the SHA-256.
   - A value that differs from the one in use is a rotation, which voids whatever was signed with the one in use, such
     as the sessions of all users. It is refused unless O(allow_rotation), also when no value in use is known.
-  - The patch carries the C(resourceVersion) of the Secret that was looked at, so it works on that or not at all.
   - Refuses a version that is deleted or destroyed, a Secret that is immutable, and one that another tool writes, such
     as External Secrets, Argo CD or Helm, and says what to do instead.
 author:
   - incident-runbooks contributors (@brandconnect)
 options:
-  name:
-    description: Name of the Secret.
-    type: str
-    required: true
-  key:
-    description: The key of the Secret.
-    type: str
-    required: true
   vault_key:
     description: The key of the secret in Vault; the same as O(key) unless given.
-    type: str
-  expected_fingerprint:
-    description: Fingerprint that the value in Vault must have, so that a wrong one is not written.
     type: str
   in_use:
     description:
@@ -51,27 +39,15 @@ options:
     description: Whether the key may be added when the Secret does not have it.
     type: bool
     default: true
-  targets:
-    description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
-    type: list
-    elements: dict
-  incident:
-    description:
-      - Id of the incident. It is written into the annotation C(incidents.brandconnect/last-action).
-      - While the Secret is held as evidence of another incident, nothing is changed.
-    type: str
 extends_documentation_fragment:
   - brandconnect.incidents.vault
   - brandconnect.incidents.vault.place
+  - brandconnect.incidents.secret_key
   - brandconnect.incidents.kubernetes
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.acting
 notes:
-  - In check mode everything is read and decided, and no patch is sent.
-  - It needs C(get) and C(patch) on C(secrets), best with the name of the one Secret.
-  - Pods do not notice. Restart what reads the Secret at its start, M(brandconnect.incidents.k8s_rollout).
   - The value before is not kept anywhere. Look with M(brandconnect.incidents.vault_kv) whether Vault has it.
-  - The Secret itself must exist.
 seealso:
   - module: brandconnect.incidents.vault_kv
   - module: brandconnect.incidents.k8s_secret
@@ -211,13 +187,15 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError, written
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
     kubernetes_argument_spec,
     kubernetes_secrets,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.secret_key import set_key
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.secret_key import (
+    secret_key_argument_spec,
+    set_key,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.vault import (
     Vault,
     vault_argument_spec,
@@ -232,12 +210,10 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.vau
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.vault import Version
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.vault_restore import (
-    Restore,
     plan_restore,
     read_restore,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, censor, run_as_module
-from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -251,20 +227,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     restore, wanted = read_restore(params), read_wanted(params)
     report = Report(dt.datetime.now(dt.UTC))
     version = _read(params, wanted, report)
-    try:
-        with Cluster(params) as cluster:
-            set_key(
-                cluster,
-                params["name"],
-                restore.wish.key,
-                lambda secret: plan_restore(secret, restore, version),
-                report,
-                check_mode=check_mode,
-            )
-    except IncidentsError as error:
-        _hide(error, restore, version)
-        raise
-    return report.plain()
+    return set_key(params, lambda secret: plan_restore(secret, restore, version), report, check_mode=check_mode)
 
 
 def _read(params: Mapping[str, Any], wanted: Wanted, report: Report) -> Version:
@@ -279,16 +242,6 @@ def _read(params: Mapping[str, Any], wanted: Wanted, report: Report) -> Version:
         raise
 
 
-def _hide(error: IncidentsError, restore: Restore, version: Version) -> None:
-    """Take the value out of an error, should the cluster quote what it was sent: no option holds it to be censored."""
-    value = (version.values or {}).get(restore.vault_key)
-    if not isinstance(value, str):
-        return
-    shown = censor({"message": error.message, "details": error.details}, written(value))
-    error.message, error.details = shown["message"], shown["details"]
-    error.args = (error.message,)
-
-
 def _secrets(params: Mapping[str, Any]) -> Iterator[str]:
     yield from vault_secrets(params)
     yield from kubernetes_secrets(params)
@@ -300,15 +253,11 @@ SPEC = ModuleSpec(
         **vault_argument_spec(),
         **place_argument_spec(),
         **kubernetes_argument_spec(),
-        "name": {"type": "str", "required": True},
-        "key": {"type": "str", "required": True, "no_log": False},
+        **secret_key_argument_spec(),
         "vault_key": {"type": "str", "no_log": False},
-        "expected_fingerprint": {"type": "str"},
         "in_use": {"type": "list", "elements": "str", "default": []},
         "allow_rotation": {"type": "bool", "default": False},
         "create": {"type": "bool", "default": True},
-        "targets": {"type": "list", "elements": "dict"},
-        "incident": {"type": "str"},
     },
     secrets=_secrets,
 )

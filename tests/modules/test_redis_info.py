@@ -191,6 +191,27 @@ def test_a_password_where_none_is_set(redis_server: Starter) -> None:
     assert run(server.options(redis_password=None))["authenticated"] is True
 
 
+def test_a_password_that_redis_quotes(redis_server: Starter) -> None:
+    """It cuts arguments off after 128 characters, so that the whole password is not in the text."""
+    secret = "q7" * 100
+    server = redis_server(rename_command="AUTH NOBODY")
+    found = run(server.options(redis_password=secret))
+    assert (found["cause"], "unknown command 'AUTH'" in found["message"]) == ("unknown_command", True)
+    assert "q7q7q7q7" not in json.dumps(found)
+
+
+def test_an_append_only_file_that_is_only_begun(redis_server: Starter) -> None:
+    server = redis_server(rdb_key_save_delay="60000000")
+    server.cli("SET", "a", "b")
+    assert run(server.options())["restart"]["risk"] == "destructive"
+    server.cli("CONFIG", "SET", "appendonly", "yes")
+    eventually(lambda: server.info("aof_rewrite_in_progress") == "1", "the file is begun")
+    begun = run(server.options())
+    assert (begun["persistence"]["aof_enabled"], begun["persistence"]["aof_last_write_ok"]) == (True, True)
+    assert (begun["restart"]["risk"], begun["restart"]["lost_changes"]) == ("unknown", None)
+    server.cli("CONFIG", "SET", "appendonly", "no")  # ends the child
+
+
 def test_what_is_lost_where_nothing_is_saved(redis_server: Starter) -> None:
     server = redis_server()
     server.cli("SET", "a", "b")

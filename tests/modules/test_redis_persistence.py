@@ -26,17 +26,24 @@ from support.redis import PASSWORD
 
 __all__ = ["api", "cluster"]
 
+KEY = "session:error-t0ken"
 START = """\
 umask 077
 printf 'bind %s\\nrequirepass "%s"\\nappendonly yes\\ndir data\\nsave ""\\n' "$POD_IP" "$REDIS_PASSWORD" > redis.conf
+printf '%s\\n' "$MORE" >> redis.conf
 exec redis-server redis.conf
 """
 
 
 @pytest.fixture
 def redis(cluster: KubernetesCluster, tmp_path: Path) -> KubernetesCluster:
+    return deploy(cluster, tmp_path)
+
+
+def deploy(cluster: KubernetesCluster, tmp_path: Path, more: str = "") -> KubernetesCluster:
+    """Start Redis, with one more line in its configuration."""
     program = find_program("redis-server")
-    environ = {**base_environ(), **program.environ, "REDIS_PASSWORD": PASSWORD, "TMPDIR": str(tmp_path)}
+    environ = {**base_environ(), **program.environ, "REDIS_PASSWORD": PASSWORD, "TMPDIR": str(tmp_path), "MORE": more}
     environ["PATH"] = f"{program.path.parent}:{environ.get('PATH', '')}"
     container = {
         "name": "redis",
@@ -69,7 +76,9 @@ def redis(cluster: KubernetesCluster, tmp_path: Path) -> KubernetesCluster:
 
 def look(cluster: KubernetesCluster, *, check_mode: bool = False, **given: Any) -> dict[str, Any]:
     result = run_module(SPEC, cluster.options(name="redis", **given), check_mode=check_mode)
-    assert PASSWORD not in json.dumps(result, ensure_ascii=False)
+    told = json.dumps(result, ensure_ascii=False)
+    assert PASSWORD not in told
+    assert KEY not in told, "a key may be the token of a session"
     assert result["changed"] is False
     return result
 
@@ -81,8 +90,10 @@ def sh(cluster: KubernetesCluster, script: str) -> str:
 
 
 def test_files_claims_and_checks(redis: KubernetesCluster) -> None:
-    sh(redis, 'redis-cli -h "$POD_IP" SET a b; redis-cli -h "$POD_IP" SAVE')
-    before = sh(redis, "find data -type f -exec md5sum {} +; ls $TMPDIR")
+    sh(redis, f'redis-cli -h "$POD_IP" SET {KEY} bbbbbbbb; redis-cli -h "$POD_IP" SAVE')
+    # a folder has another time after a file came and went
+    state = "find data -type f -exec md5sum {} +; find . $TMPDIR -maxdepth 2 -type d -exec stat -c '%n %y' {} +"
+    before = sh(redis, state)
     planned = look(redis, check=True, check_mode=True)
     assert planned["checks"] == []
     found = look(redis, check=True)
@@ -95,14 +106,17 @@ def test_files_claims_and_checks(redis: KubernetesCluster) -> None:
     assert 0 < found["disk"]["used_ratio"] < 1
     assert found["claims"] == [{"name": "data-redis-0", "pod": "redis-0", "mount_path": "/data", "phase": "Bound"}]
     assert {each["kind"]: each["ok"] for each in found["checks"]} == {"rdb": True, "aof": True}
-    assert sh(redis, "find data -type f -exec md5sum {} +; ls $TMPDIR") == before
+    assert sh(redis, state) == before, "nothing was written, not even for a while"
     small = look(redis, check=True, max_check_bytes=1)
     assert {each["ok"] for each in small["checks"]} == {None}
-    sh(redis, "printf x | dd of=data/dump.rdb bs=1 seek=20 conv=notrunc")
+    # the value gets a length beyond the end of the file, upon which redis-check-rdb names the key
+    at = f"$(($(grep -abo {KEY} data/dump.rdb | cut -d: -f1) + {len(KEY)}))"
+    sh(redis, f"printf '\\200\\177\\377\\377\\377' | dd of=data/dump.rdb bs=1 seek={at} conv=notrunc")
     sh(redis, 'for each in data/appendonlydir/*.incr.aof; do printf broken >> "$each"; done')
     damaged = look(redis, check=True)
     assert {each["kind"]: each["ok"] for each in damaged["checks"]} == {"rdb": False, "aof": False}
     assert all(each["reason"] and "--fix" not in each["reason"] for each in damaged["checks"])
+    assert any("Unexpected EOF" in each["reason"] for each in damaged["checks"])
     assert look(redis, directory="/nowhere")["cause"] == "directory_absent"
     sh(redis, 'redis-cli -h "$POD_IP" ACL SETUSER default -config')
     denied = look(redis)
@@ -111,6 +125,13 @@ def test_files_claims_and_checks(redis: KubernetesCluster) -> None:
     given = look(redis, directory=found["directory"])
     assert (given["cause"], given["files_total"]) == (None, 4)
     assert look(redis, container="none")["cause"] == "unknown_container"
+
+
+def test_a_password_that_redis_quotes(cluster: KubernetesCluster, tmp_path: Path) -> None:
+    """The module does not know it, so that nobody would take it out of the text later."""
+    found = look(deploy(cluster, tmp_path, "rename-command AUTH NOBODY"))
+    assert (found["cause"], found["settings"]) == ("directory_unknown", {})
+    assert "unknown command 'AUTH'" in found["settings_refused"]
 
 
 # what a healthy cluster does not do on demand

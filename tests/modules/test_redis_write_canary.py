@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -60,6 +62,40 @@ def test_a_server_that_refuses_says_why(redis_server: Starter) -> None:
     eventually(lambda: replica.info("master_link_status") == "up", "the replica is there")
     assert "read only replica" in run(replica.options())["canary"]["message"]
     assert server.cli("EXISTS", KEY) == "0"
+
+
+def test_what_is_written_and_not_read_is_a_change(redis_server: Starter) -> None:
+    server = redis_server()
+    server.cli("ACL", "SETUSER", "writes", "on", ">pw", "+set", "~incident:*")
+    unread = run(server.options(redis_username="writes", redis_password="pw"))
+    assert (unread["changed"], unread["canary"]["ok"], unread["canary"]["cause"]) == (True, True, "noperm")
+
+
+@pytest.mark.parametrize(
+    ("answers", "ok", "changed"),
+    [
+        ((b"+OK\r\n", b"$-1\r\n"), False, True),  # evicted at once, or a proxy that reads from elsewhere
+        ((b"",), None, True),
+        ((b"-MOVED 1 127.0.0.1:1\r\n",), None, False),
+    ],
+)
+def test_answers_of_no_single_server(answers: tuple[bytes, ...], ok: bool | None, changed: bool) -> None:
+    """Whatever may have been written counts as a change."""
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener, answers))
+        thread.start()
+        said = run({"redis_host": HOST, "redis_port": listener.getsockname()[1], "redis_request_timeout": 10})
+        thread.join(10)
+    assert (said["canary"]["ok"], said["changed"]) == (ok, changed)
+
+
+def serve(listener: socket.socket, answers: tuple[bytes, ...]) -> None:
+    """Answer one client, each of its commands by the next answer."""
+    client, _ = listener.accept()
+    with client:
+        for answer in answers:
+            client.recv(4096)
+            client.sendall(answer)
 
 
 def test_nobody_listens() -> None:

@@ -220,17 +220,27 @@ def test_a_sick_vault_fails_and_the_cluster_is_not_touched(
             "not_attempted",
             False,
         ),
+        (
+            Reply(422, {"kind": "Status", "code": 422, "message": f"{'x' * 285} {encoded(FIRST)}"}),
+            "failed",
+            "not_attempted",
+            False,
+        ),
+        (Reply(500, f"error near ...{FIRST[3:14]}...".encode()), "failed", "not_attempted", False),
         (secret(None), "failed", "differs", True),
     ],
 )
 def test_a_patch_that_is_not_taken_not_answered_or_undone(
     api: Api, vault: VaultServer, answer: Any, status: str, result: str, changed: bool
 ) -> None:
-    """Also when the cluster quotes the value, which no option holds."""
+    """Also when the cluster quotes the value, or a part of it, which no option holds."""
     vault.part.write("backend", {"JWT": FIRST})
     api.answers[PATH] = lambda asked: answer if asked.method == "PATCH" else secret(None)
     said = run(both(vault, api, in_use=[fingerprint(FIRST)]))
     assert (said["status"], said["results"][0]["result"], said["changed"]) == (status, result, changed)
+    told = json.dumps(said)
+    assert encoded(FIRST)[:10] not in told, "a text that is cut off cuts the value off too"
+    assert FIRST[3:14] not in told
     assert len(api.paths("PATCH")) == 1, "it is never sent twice"
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +133,8 @@ def pod(reason: str | None = None, last: str | None = None, state: str | None = 
         (redis(persistence={"rdb_changes_since_last_save": None}), READY, BOUND, "unknown", None),
         (redis(persistence={"rdb_changes_since_last_save": 3, "aof_enabled": True}), READY, BOUND, "disruptive", None),
         (redis(persistence={"aof_enabled": True, "aof_last_write_ok": None}), READY, BOUND, "destructive", None),
+        (redis(persistence={"aof_enabled": True, "aof_rewrite_in_progress": True}), READY, BOUND, "unknown", None),
+        (redis(persistence={"aof_enabled": True, "aof_last_bgrewrite_ok": False}), READY, BOUND, "unknown", None),
         (redis(persistence={"aof_enabled": None}), READY, BOUND, "unknown", None),
         (redis(keys=None), READY, BOUND, "unknown", None),
         (redis(keys=None, cause="timeout"), None, None, "unknown", None),
@@ -198,10 +202,55 @@ def test_a_listing_and_what_it_lets_check() -> None:
     assert found["disk"] == {"total_bytes": 102400, "available_bytes": 25600, "used_ratio": 0.75}
     assert [each["bytes"] for each in found["files"]] == [10, 20, 90]
     targets = {each["kind"]: each for each in redis_files.check_targets(found)}
-    assert (targets["rdb"]["copied"], targets["rdb"]["bytes"]) == ("/data/dump.rdb", 90)
-    assert (targets["aof"]["copied"], targets["aof"]["bytes"]) == ("/data/appendonlydir", 30)
-    for code, output, ok in ((0, "fine", True), (1, "x is not valid", False), (121, "", None), (None, "", None)):
-        checked = redis_files.read_check(targets["rdb"], code, output, "cut off")
-        assert checked["ok"] is ok
-        assert checked["reason"]
+    assert (targets["rdb"]["file"], targets["rdb"]["bytes"]) == ("/data/dump.rdb", 90)
+    assert (targets["aof"]["file"], targets["aof"]["bytes"]) == ("/data/appendonlydir/appendonly.aof.manifest", 30)
     assert redis_files.read_listing("refused\tNOAUTH password=hunter2\n")["refused"] == "NOAUTH password=[masked]"
+
+
+RDB = {"name": "dump.rdb", "kind": "rdb", "bytes": 90, "program": "redis-check-rdb", "file": "/data/dump.rdb"}
+BROKEN = """[offset 82] Selecting DB ID 0
+--- RDB ERROR DETECTED ---
+[offset 111] Unexpected EOF reading RDB file
+[additional info] Reading key 'session:error-t0ken
+is not valid: t0ken'
+RDB preamble of AOF file is not sane, aborting.
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "ok", "reason"),
+    [
+        (0, "[offset 131] RDB looks OK!\n", True, "[offset 131] RDB looks OK!"),
+        (1, BROKEN, False, "[offset 111] Unexpected EOF reading RDB file"),
+        (1, "AOF a is not valid. Use the --fix option to try fixing it.\n", False, "AOF a is not valid."),
+        (1, "Cannot open file a: No such file or directory, aborting...\n", False, "No such file"),
+        (1, "Cannot open file a: Permission denied, aborting...\n", None, "Permission denied"),
+        (1, "[offset 0] Checking RDB file dump.rdb\n", None, "Checking"),  # it cannot be read
+        (137, "[offset 0] Checking RDB file dump.rdb\n", None, "signal 9"),
+        (121, "", None, "memory"),
+        (127, "", None, "not in the container"),
+        (1, "", None, "exit code 1"),
+        (None, "", None, "cut off"),
+    ],
+)
+def test_what_a_check_found(code: int | None, output: str, ok: bool | None, reason: str) -> None:
+    """Only what the program calls damaged is; and no name of a key is told, which may be a session's."""
+    found = redis_files.read_check(RDB, code, output, "cut off")
+    assert found["ok"] is ok
+    assert reason in found["reason"]
+    assert "t0ken" not in found["reason"]
+    assert "--fix" not in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("most", "used", "code"),
+    [("1000", "819", 0), ("1000", "820", 121), ("1000", None, 121), ("max", "990", 0), (None, None, 0)],
+)
+def test_a_check_needs_memory_left(tmp_path: Path, most: str | None, used: str | None, code: int) -> None:
+    for name, text in (("memory.max", most), ("memory.stat", used and f"file 7\nanon {used}")):
+        if text:
+            (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
+    (tmp_path / "a b").write_text("data", encoding="utf-8")
+    command = redis_files.check_command(RDB | {"program": "cat", "file": str(tmp_path / "a b")}, str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "" if code else "data")

@@ -127,13 +127,24 @@ def test_white_space_around_a_value_is_never_written(value: bytes) -> None:
     assert make_plan(secret(), wish(value=b"one two\nthree")).status == "planned"
 
 
-@pytest.mark.parametrize("changes", [{"key": "a/b"}, {"key": ""}, {"key": "é"}, {"value": "x" * 600_000}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": "a/b"},
+        {"key": ""},
+        {"key": "é"},
+        {"value": "x" * 600_000},
+        {"value": "c4n4ry\udcff"},  # what Python makes of a byte that is no UTF-8, as in an environment variable
+        {"expected_fingerprint": "c4n4ry-old-value"},
+    ],
+)
 def test_options_that_make_no_sense(changes: dict[str, Any]) -> None:
-    given = {"key": "KEY", "value": "c4n4ry", "create": False, "expected_fingerprint": "", "targets": None}
+    given = {"key": "KEY", "create": False, "expected_fingerprint": "", "targets": None, "incident": ""}
+    value = changes.pop("value", "c4n4ry")
     with pytest.raises(IncidentsError) as raised:
-        read_wish({**given, "incident": "", **changes})
+        read_wish(given | changes, value)
     assert "c4n4ry" not in json.dumps(raised.value.message)
-    assert read_wish({**given, "incident": ""}) == Wish("KEY", b"c4n4ry")
+    assert read_wish(given, "c4n4ry") == Wish("KEY", b"c4n4ry")
 
 
 @pytest.mark.parametrize("data", [{"KEY": 7}, {"KEY": None}, {"KEY": ["x"]}, {"KEY": "é"}, ["KEY"], {}])

@@ -15,6 +15,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.vau
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.vault_kv import MOST_VERSIONS, Wanted, read
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import vault
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_facts import fingerprint
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import read_fingerprints
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.vault import Version
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -179,9 +180,9 @@ def test_a_path_and_fingerprints() -> None:
         ("team a", "backend"),
         "apps/secret/team a/backend",
     )
-    assert vault.read_fingerprints("in_use", ["9F86D081884C "]) == ("9f86d081884c",)
+    assert read_fingerprints("Reading", "in_use", ["9F86D081884C "]) == ("9f86d081884c",)
     with pytest.raises(IncidentsError) as caught:
-        vault.read_fingerprints("in_use", [VALUE])
+        read_fingerprints("Reading", "in_use", [VALUE])
     assert VALUE not in str(caught.value)
 
 

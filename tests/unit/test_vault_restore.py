@@ -90,6 +90,13 @@ def test_plans(found: str | None, given: dict[str, Any], word: str | None) -> No
             assert text not in json.dumps([plan.reason, plan.caveats, plan.targets])
 
 
+def test_a_restart_after_nothing_to_do_may_be_the_rotation() -> None:
+    for in_use, warned in (([OLD_PRINT], True), ([NEW_PRINT, OLD_PRINT], True), ([NEW_PRINT], False), ([], False)):
+        plan = plan_restore(secret(NEW), restore(in_use=in_use), VERSION)
+        assert (plan.status, plan.word, plan.patch) == ("nothing_to_do", "no_change", None)
+        assert any("rotation" in caveat for caveat in plan.caveats) is warned
+
+
 def test_the_approved_plan_is_for_one_version_and_one_kind() -> None:
     mine = restore(in_use=[NEW_PRINT])
     (target,) = plan_restore(secret(None), mine, VERSION).targets

@@ -17,6 +17,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.htt
     Failure,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.redis_info import refusal_text
 
 ADVICE: Mapping[str, str] = {
     "not_configured": "set it on the inventory host redis",
@@ -78,7 +79,7 @@ def refused(text: str) -> Failure:
     Args:
         text: what it said, with or without its code.
     """
-    said = plain_line(text, MESSAGE_LENGTH) or "it refused without a text"
+    said = refusal_text(text, MESSAGE_LENGTH) or "it refused without a text"
     cause = next((cause for sign, cause in _SIGNS if sign in said), "server_error")
     return failure(cause, said)
 

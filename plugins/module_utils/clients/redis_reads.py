@@ -74,24 +74,25 @@ def look(server: RedisServer) -> Look:
     return seen
 
 
-def write_canary(server: RedisServer, name: str) -> dict[str, Any]:
+def write_canary(server: RedisServer, name: str) -> tuple[dict[str, Any], bool]:
     """Write a key that goes away by itself, and read it back.
 
     Returns:
-        ``key``; ``ok``, ``None`` when no answer came or another node has the key; ``cause`` and ``message``.
+        ``key``; ``ok``, ``None`` when no answer came or another node has the key; ``cause`` and ``message``. And
+        whether it was written, or may have been.
     """
     value = secrets.token_hex(8)
     wrote = server.ask("SET", name, value, "EX", CANARY_S)
     found = {**NO_CANARY, "key": name}
     if wrote.failure:
         ok = False if wrote.refused and wrote.failure.cause != "moved" else None  # another node would have to say
-        return found | {"ok": ok, "cause": wrote.failure.cause, "message": wrote.failure.message}
+        return found | {"ok": ok, "cause": wrote.failure.cause, "message": wrote.failure.message}, not wrote.refused
     read = server.ask("GET", name)
     if read.failure:  # it was written, whether it may be read or not
-        return found | {"ok": True, "cause": read.failure.cause, "message": read.failure.message}
+        return found | {"ok": True, "cause": read.failure.cause, "message": read.failure.message}, True
     if read.value != value:
-        return found | {"ok": False, "cause": "server_error", "message": "what was written is not what is read"}
-    return found | {"ok": True}
+        return found | {"ok": False, "cause": "server_error", "message": "what was written is not what is read"}, True
+    return found | {"ok": True}, True
 
 
 def _connected_not(seen: Look, why: Failure) -> Look:

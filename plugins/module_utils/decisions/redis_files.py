@@ -17,15 +17,20 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.redis_info import refusal_text
 
 MOST_FILES = 200
 TEXT_LENGTH = 300
 NAMES = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")
-NO_COPY, NO_ROOM, NO_PROGRAM = 120, 121, 127
+NO_MEMORY, NO_PROGRAM = 121, 127
+KILLED = 128  # and the number of the signal
+LIMITS = "/sys/fs/cgroup"  # of the container, with version 2 of control groups
 
 Json = dict[str, Any]
 
-_TELLING = re.compile(r"not valid|error|unexpected|wrong|corrupt|cksum", re.IGNORECASE)
+_RDB_ERROR = "--- RDB ERROR DETECTED ---"
+# what says that a file is not in order; that it cannot be opened says so only where it is not there
+_DAMAGED = re.compile(r"not valid|not sane|format error|Invalid|Cannot open file.{0,1000}: No such file")
 _ADVICE = " Use the --fix option to try fixing it."  # it cuts off data; nobody is to follow it on the only file
 
 # $1 the folder, or nothing to ask for it; $2 the pod's address; $3 the port; then the names of settings
@@ -56,18 +61,17 @@ for file in "$dir"/* "$dir"/*/*; do
   if [ -f "$file" ] && [ ! -L "$file" ]; then stat -c 'file\t%s\t%Y\t%n' -- "$file" || exit 1; fi
 done
 """
-# $1 the program; $2 what is copied, a file or a folder; $3 the name to check in the copy; $4 its size in KiB
+# $1 the program; $2 the file; $3 its size in bytes; $4 the folder with the limits of the container
+# Without --fix the programs only read. They need memory for the largest value, which counts as the container's: where
+# that is short the kernel would kill Redis, so that nothing is begun then, and the program is the first to be killed.
 _CHECK = f"""\
-program=$1; from=$2; inside=$3; size=$4
+program=$1; file=$2; size=$3; limits=$4
 command -v "$program" > /dev/null || exit {NO_PROGRAM}
-umask 077
-copy=$(mktemp -d) || exit {NO_COPY}
-trap 'rm -rf "$copy"' EXIT
-trap 'exit {NO_COPY}' HUP INT TERM
-set -f; set -- $(df -Pk "$copy" | sed -n 2p); set +f
-[ "${{4:-0}}" -gt $((size * 2)) ] || exit {NO_ROOM}
-cp -R -- "$from" "$copy/files" || exit {NO_COPY}
-"$program" "$copy/files$inside" < /dev/null
+most=$(cat "$limits/memory.max" 2>/dev/null)
+used=$(sed -n 's/^anon //p' "$limits/memory.stat" 2>/dev/null)
+case $most in ''|*[!0-9]*) ;; *) [ $((most - ${{used:-$most}})) -gt $((size * 2)) ] || exit {NO_MEMORY};; esac
+echo 1000 2>/dev/null > /proc/self/oom_score_adj
+exec "$program" "$file" < /dev/null
 """
 
 
@@ -82,10 +86,9 @@ def list_command(directory: str, pod_ip: str, port: int) -> list[str]:
     return ["/bin/sh", "-c", _LIST, "redis-files", directory, pod_ip or "127.0.0.1", str(port), *NAMES]
 
 
-def check_command(target: Mapping[str, Any]) -> list[str]:
-    """Return the command that checks a copy of *target*, one of :func:`check_targets`."""
-    kibibytes = str(-(-int(target["bytes"]) // 1024))
-    return ["/bin/sh", "-c", _CHECK, "redis-check", target["program"], target["copied"], target["inside"], kibibytes]
+def check_command(target: Mapping[str, Any], limits: str = LIMITS) -> list[str]:
+    """Return the command that checks *target*, one of :func:`check_targets`, where it is. It only reads."""
+    return ["/bin/sh", "-c", _CHECK, "redis-check", target["program"], target["file"], str(target["bytes"]), limits]
 
 
 def read_listing(output: str) -> Json:
@@ -102,7 +105,7 @@ def read_listing(output: str) -> Json:
         if kind == "setting" and len(parts) == 2 and parts[0] in NAMES:  # noqa: PLR2004 - name and value
             found["settings"][parts[0]] = plain_line(parts[1], TEXT_LENGTH)
         elif kind == "refused" and parts:
-            found["refused"] = mask(plain_line(parts[0], TEXT_LENGTH)) or "no explanation given"
+            found["refused"] = mask(refusal_text(parts[0], TEXT_LENGTH)) or "no explanation given"
         elif kind in {"folder", "absent"} and parts:
             found |= {"directory": parts[0], "absent": kind == "absent"}
         elif kind == "disk" and len(parts) == 2 and all(part.isdigit() for part in parts):  # noqa: PLR2004
@@ -122,15 +125,14 @@ def check_targets(listing: Mapping[str, Any]) -> list[Json]:
     found = []
     for file in files:
         name = file["name"]
-        whole = {"name": name, "bytes": file["bytes"], "copied": posixpath.join(directory, name), "inside": ""}
+        whole = {"name": name, "bytes": file["bytes"], "file": posixpath.join(directory, name)}
         if name == snapshot:
             found.append({**whole, "kind": "rdb", "program": "redis-check-rdb"})
         elif name == log:
             found.append({**whole, "kind": "aof", "program": "redis-check-aof"})
         elif name == f"{folder}/{log}.manifest":
             size = sum(each["bytes"] for each in files if each["name"].startswith(f"{folder}/"))
-            part = {"bytes": size, "copied": posixpath.join(directory, folder), "inside": f"/{log}.manifest"}
-            found.append({**whole, **part, "kind": "aof", "program": "redis-check-aof"})
+            found.append({**whole, "bytes": size, "kind": "aof", "program": "redis-check-aof"})
     return found
 
 
@@ -144,22 +146,27 @@ def read_check(target: Mapping[str, Any], exit_code: int | None, output: str, me
 
     Returns:
         ``name``, ``kind``, ``bytes``; ``ok``, ``None`` when it could not be checked; ``reason``, what the program said
-        last, or why it could not be checked.
+        of it, or why it could not be checked. Names of keys, which may be those of sessions, are not in it.
     """
     about = {name: target[name] for name in ("name", "kind", "bytes")}
     unchecked = {
-        NO_COPY: "a copy cannot be made in the container",
-        NO_ROOM: "there is not twice the room for a copy in the container",
+        NO_MEMORY: "the container has not twice its size left of its memory, and a check might get Redis killed",
         NO_PROGRAM: f"{target['program']} is not in the container",
     }
     if exit_code is None:
         return {**about, "ok": None, "reason": message or "how it ended is not known"}
     if exit_code in unchecked:
         return {**about, "ok": None, "reason": unchecked[exit_code]}
-    said = [line for each in output.splitlines() if (line := plain_line(each, TEXT_LENGTH))]
-    telling = [line for line in said if _TELLING.search(line)]
-    words = (telling if exit_code else said)[-1:] or said[-1:] or [f"it ended with exit code {exit_code}"]
-    return {**about, "ok": exit_code == 0, "reason": mask(_without_folder(words[0].removesuffix(_ADVICE)))}
+    if exit_code > KILLED:
+        return {**about, "ok": None, "reason": f"{target['program']} was ended by signal {exit_code - KILLED}"}
+    # after its mark come the error, and then the key at which it was found
+    told, _, error = output.partition(_RDB_ERROR)
+    said = [line for each in told.splitlines() if (line := plain_line(each, TEXT_LENGTH))]
+    found = [line for each in error.splitlines() if (line := plain_line(each, TEXT_LENGTH))][:1]
+    damage = found or [line for line in said if _DAMAGED.search(line)][-1:]
+    words = (damage if exit_code else []) or said[-1:] or [f"it ended with exit code {exit_code}"]
+    ok = True if exit_code == 0 else False if damage else None
+    return {**about, "ok": ok, "reason": mask(words[0].removesuffix(_ADVICE))}
 
 
 def claims_of(pods: Sequence[Mapping[str, Any]], container: str | None) -> list[Json]:
@@ -202,8 +209,3 @@ def _file(parts: Sequence[str], directory: str) -> Json | None:
     name = posixpath.relpath(parts[2], directory or "/")
     moment = dt.datetime.fromtimestamp(int(parts[1]), dt.UTC)
     return {"name": name, "bytes": int(parts[0]), "modified_at": moment}
-
-
-def _without_folder(line: str) -> str:
-    """The name of the copy says nothing to anybody."""
-    return re.sub(r"/\S{0,200}/files(?=\S{0,200})", "", line)

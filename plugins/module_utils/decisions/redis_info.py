@@ -44,6 +44,14 @@ def parse_info(text: str) -> dict[str, str]:
     return found
 
 
+def refusal_text(text: str, length: int) -> str:
+    """Return what Redis said, as one line of at most *length* characters, without the arguments of a command.
+
+    Of a command that it does not know it quotes the first 128 characters of them: of ``AUTH`` that is the password.
+    """
+    return plain_line(text.partition(", with args beginning with")[0], length)
+
+
 def number(info: Info, name: str) -> int | None:
     """Return a whole number; ``None`` when it is missing or none."""
     value = info.get(name, "")

@@ -133,6 +133,10 @@ def _of_files(persistence: Mapping[str, Any]) -> Json:
     log = persistence.get("aof_enabled")
     if log is None:
         return {"risk": UNKNOWN, "reason": "it does not say whether it has an append-only file"}
+    if log and (persistence.get("aof_rewrite_in_progress") or persistence.get("aof_last_bgrewrite_ok") is False):
+        # where it was switched on while Redis ran, the file has nothing before its first rewrite has ended
+        text = "its append-only file is being rewritten, or could not be, and may not have what was there before"
+        return {"risk": UNKNOWN, "reason": text}
     if log and persistence.get("aof_last_write_ok"):
         return {
             "risk": DISRUPTIVE,

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import same_targets
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import hold_objection
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_facts import (
+    FINGERPRINT_LENGTH,
     changed_at,
     fingerprint,
     key_facts,
@@ -23,6 +24,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 LARGEST_VALUE = 512 * 1024  # bytes; the API server takes 1 MiB for the whole Secret
 # https://kubernetes.io/docs/concepts/configuration/secret/
 KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_FINGERPRINT = re.compile(f"[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 _OF_THE_CLUSTER = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 # Marks of what writes Secrets from elsewhere, beside those of deployment tools
 _SYNCED = (
@@ -78,23 +80,45 @@ class Plan:
     patch: Json | None = field(default=None, repr=False)
 
 
-def read_wish(params: Mapping[str, Any]) -> Wish:
+def read_fingerprints(attempted: str, option: str, given: Iterable[Any]) -> tuple[str, ...]:
+    """Return fingerprints in lower case.
+
+    Raises:
+        IncidentsError: one is none; it is not quoted, as it may be the value itself.
+    """
+    found = tuple(str(each).strip().lower() for each in given)
+    if not all(_FINGERPRINT.fullmatch(each) for each in found):
+        text = f"{option} must hold fingerprints, the first {FINGERPRINT_LENGTH} hexadecimal digits of the SHA-256"
+        raise IncidentsError(f"{attempted}: {text}")
+    return found
+
+
+def read_wish(params: Mapping[str, Any], text: str = "") -> Wish:
     """Return what the options wish for.
+
+    Args:
+        text: the value it is to have.
 
     Raises:
         IncidentsError: they make no sense; the text does not quote the value.
     """
-    key, value = str(params["key"]), str(params["value"]).encode()
+    key = str(params["key"])
     attempted = "Reading the options of the Secret's key"
+    try:
+        value = text.encode()
+    except UnicodeEncodeError:  # as of an environment variable with other bytes
+        raise IncidentsError(f"{attempted}: value is no text in UTF-8; check where it comes from") from None
     if not KEY.fullmatch(key):
         raise IncidentsError(f"{attempted}: key may have letters, digits and the characters . _ - only")
     if len(value) > LARGEST_VALUE:
         raise IncidentsError(f"{attempted}: value is larger than {LARGEST_VALUE} bytes")
+    given = params["expected_fingerprint"]
+    expected = read_fingerprints(attempted, "expected_fingerprint", [given] if given else [])
     return Wish(
         key=key,
         value=value,
         create=params["create"],
-        expected=params["expected_fingerprint"] or None,
+        expected=expected[0] if expected else None,
         targets=params["targets"],
         incident=params["incident"] or None,
     )

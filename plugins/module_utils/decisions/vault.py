@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_facts import (
-    FINGERPRINT_LENGTH,
     key_facts,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
@@ -29,7 +27,6 @@ LONGEST_PATH = 512
 MOST_KEYS = 100
 LONGEST_NAME = 253
 NOT_VERSIONED = "Invalid path for a versioned K/V secrets engine"
-_FINGERPRINT = re.compile(f"[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 
 Json = dict[str, Any]
 
@@ -78,19 +75,6 @@ def read_place(mount: Any, path: Any) -> Place:
         IncidentsError: an option makes no sense.
     """
     return Place(_parts("vault_mount", mount), _parts("vault_path", path))
-
-
-def read_fingerprints(option: str, given: Iterable[Any]) -> tuple[str, ...]:
-    """Return fingerprints in lower case.
-
-    Raises:
-        IncidentsError: one is none; it is not quoted, as it may be the value itself.
-    """
-    found = tuple(str(each).strip().lower() for each in given)
-    if not all(_FINGERPRINT.fullmatch(each) for each in found):
-        text = f"{option} must hold fingerprints, the first {FINGERPRINT_LENGTH} hexadecimal digits of the SHA-256"
-        raise IncidentsError(f"{ATTEMPTED}: {text}")
-    return found
 
 
 def _parts(option: str, value: Any) -> tuple[str, ...]:

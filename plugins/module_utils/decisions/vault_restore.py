@@ -16,17 +16,20 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import vault
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import same_targets
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_facts import key_facts
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_facts import (
+    fingerprint,
+    key_facts,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.secret_key import (
-    KEY,
     LARGEST_VALUE,
     Plan,
     Wish,
     kept_by,
     make_plan,
+    read_fingerprints,
+    read_wish,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.vault import Place, Version
-from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 ATTEMPTED = "Reading the options of the restore from Vault"
 
@@ -67,22 +70,12 @@ def read_restore(params: Mapping[str, Any]) -> Restore:
     Raises:
         IncidentsError: they make no sense.
     """
-    key = str(params["key"])
-    if not KEY.fullmatch(key):
-        raise IncidentsError(f"{ATTEMPTED}: key may have letters, digits and the characters . _ - only")
-    given = params["expected_fingerprint"]
-    expected = vault.read_fingerprints("expected_fingerprint", [given] if given else [])
+    wish = read_wish(params)
     return Restore(
         place=vault.read_place(params["vault_mount"], params["vault_path"]),
-        vault_key=params["vault_key"] or key,
-        wish=Wish(
-            key=key,
-            value=b"",
-            create=params["create"],
-            expected=expected[0] if expected else None,
-            incident=params["incident"] or None,
-        ),
-        in_use=vault.read_fingerprints("in_use", params["in_use"]),
+        vault_key=params["vault_key"] or wish.key,
+        wish=replace(wish, targets=None),
+        in_use=read_fingerprints(ATTEMPTED, "in_use", params["in_use"]),
         allow_rotation=params["allow_rotation"],
         targets=params["targets"],
     )
@@ -99,7 +92,12 @@ def plan_restore(secret: Mapping[str, Any], restore: Restore, version: Version) 
     objection = objection_to(restore, version)
     if objection:
         return Plan("refused", objection[1], objection[0])
-    plan = make_plan(secret, replace(restore.wish, value=value_of(version, restore.vault_key)))
+    wish = replace(restore.wish, value=value_of(version, restore.vault_key))
+    plan = make_plan(secret, wish)
+    if plan.status == "nothing_to_do" and is_rotation(None, restore.in_use, fingerprint(wish.value)):
+        return replace(
+            plan, caveats=(*plan.caveats, f"other values are in use; once pods restart, {_loss(rotates=True)}")
+        )
     if plan.status != "planned":
         return replace(plan, reason=_with_way(plan, secret, restore, version))
     rotates = is_rotation(_value_now(secret, restore.wish.key), restore.in_use, str(plan.targets[0]["to"]))
@@ -112,7 +110,7 @@ def plan_restore(secret: Mapping[str, Any], restore: Restore, version: Version) 
     }
     plan = replace(plan, targets=(target,), reason=f"{plan.reason}, {_source(restore, version)}")
     if rotates is not False:
-        plan = replace(plan, caveats=(*plan.caveats, _loss(rotates)))
+        plan = replace(plan, caveats=(*plan.caveats, _loss(rotates=rotates)))
         if not restore.allow_rotation:
             return _refused(plan, *_why_not(rotates, restore, target))
     if not same_targets(restore.targets, [target]):
@@ -171,7 +169,7 @@ def _why_not(rotates: bool | None, restore: Restore, target: Mapping[str, Any]) 
     return "in_use_unknown", f"{text}; give its fingerprint with in_use, or allow it with allow_rotation"
 
 
-def _loss(rotates: bool | None) -> str:
+def _loss(*, rotates: bool | None) -> str:
     word = "is" if rotates else "may be"
     return f"this {word} a rotation: what was signed or encrypted with the value in use, such as sessions, becomes void"
 
