@@ -23,6 +23,7 @@ from incident_runbooks.lab.clickhouse.client import ClickHouseError
 from incident_runbooks.lab.clickhouse.part import ClickHousePart
 from incident_runbooks.lab.clickhouse.seed import LEFT_OVER, seed, write_newest
 from support.clickhouse import old_program, running
+from support.services import listening
 
 Ask = Callable[..., requests.Response]
 
@@ -246,7 +247,8 @@ def test_data_survives_a_kill(laid_out: ClickHousePart) -> None:
 def test_nothing_secret_can_be_seen(clickhouse: ClickHousePart, tmp_path: Path) -> None:
     old = parts.lay_out(tmp_path, old_program())
     files = [path for part in (clickhouse, old) for path in part.directory.iterdir() if path.is_file()]
-    holding = {path.name for path in files if {clickhouse.password, old.password} & set(path.read_text().split('"'))}
+    passwords = (clickhouse.password, old.password)
+    holding = {path.name for path in files if any(each in path.read_text(encoding="utf-8") for each in passwords)}
     assert holding == {"logins.json"}
     assert {path.name: path.stat().st_mode & 0o77 for path in files if path.name in {"logins.json", "users.xml"}} == {
         "logins.json": 0,
@@ -260,6 +262,24 @@ def test_nothing_secret_can_be_seen(clickhouse: ClickHousePart, tmp_path: Path) 
         "clickhouse_password": clickhouse.password,
         "clickhouse_database": "analytics",
     }
+
+
+@pytest.mark.parametrize("which", ["clickhouse", "old_clickhouse"])
+def test_it_listens_on_loopback_only(which: str, request: pytest.FixtureRequest) -> None:
+    assert listening(request.getfixturevalue(which).port) == {"127.0.0.1"}
+
+
+def test_what_a_broken_request_held_is_not_said(clickhouse: ClickHousePart) -> None:
+    head = (
+        f"POST / HTTP/1.1\r\nHost: x\r\nX-ClickHouse-Key: {clickhouse.password}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", clickhouse.port), timeout=10) as connection:
+        connection.sendall(f"{head}SELECT 's3cret'\r\n".encode())
+        assert connection.recv(100) == b"", "it hangs up"
+    said = clickhouse.log.read_text(encoding="utf-8")
+    assert "ValueError" in said
+    assert "s3cret" not in said
+    assert clickhouse.password not in said
 
 
 RUNNING = "SELECT count() AS n FROM system.processes WHERE query = 'SELECT sleep(3)'"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 from typing import Any
@@ -14,6 +15,7 @@ from incident_runbooks.lab.services.secret_files import fingerprint
 from incident_runbooks.lab.social.accounts import META, PLATFORMS, TIKTOK, YOUTUBE, Account
 from incident_runbooks.lab.social.control import BUSINESS_CODES, KINDS
 from incident_runbooks.lab.social.part import SocialPart
+from support.services import listening
 from support.social import Social
 
 Json = dict[str, Any]
@@ -177,6 +179,43 @@ def test_the_log_has_fingerprints_and_no_token(social: Social) -> None:
         assert fingerprint(token) in text
     assert stat.S_IMODE(social.part.requests.stat().st_mode) == 0o600
     assert {each["status"] for each in social.requests(TIKTOK)} == {200}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_no_token_is_logged_whatever_is_sent(social: Social, platform: str) -> None:
+    token = social.account(platform).token
+    encoded = base64.b64encode(b"x" + token.encode()).decode()
+    url, sent = f"{social.part.urls[platform]}/x", json.dumps({"refresh": {"refresh_token": "r3fresh", "of": encoded}})
+    for path, headers in (
+        (f"/{encoded}?q={encoded}", {"X-Other": encoded}),
+        ("", {"Access-Token": b"f0reign\xe9", "Authorization": b"Bearer f0reign\xe9"}),  # not UTF-8
+        ("", {"X-Goog-Api-Key": "f0reign"}),
+    ):
+        assert requests.post(url + path, headers=headers, data=sent, timeout=5).status_code in {200, 400, 404}
+    assert len(social.requests(platform)) == 3
+    for log in (social.part.requests, social.part.process.log):
+        text = log.read_text(encoding="utf-8")
+        for secret in (token, encoded[4:-4], "r3fresh", "f0reign"):
+            assert secret not in text, (log.name, secret)
+
+
+def test_a_failure_is_told_without_what_was_sent(social: Social) -> None:
+    account = social.account(TIKTOK)
+    response = requests.get(
+        f"{social.part.urls[TIKTOK]}/open_api/v1.3/campaign/get/",
+        params={"advertiser_id": account.account, "page_size": "s3cret"},
+        headers={"Access-Token": account.token},
+        timeout=5,
+    )
+    assert response.status_code == 500
+    said = social.part.process.log.read_text(encoding="utf-8")
+    assert "tiktok.py" in said
+    assert "ValueError" in said
+    assert "s3cret" not in said
+
+
+def test_they_listen_on_loopback_only(social: Social) -> None:
+    assert listening(social.part.port) == {"127.0.0.1"}
 
 
 def test_it_survives_lab_json(social: Social) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, RateLimitExc
 
 from incident_runbooks.lab.vault import part as parts
 from incident_runbooks.lab.vault.part import VaultPart
+from support.services import listening
 from support.vault import VaultServer, vault, vault_part
 
 __all__ = ["vault", "vault_part"]
@@ -144,3 +147,33 @@ def test_what_is_logged_and_kept(root: hvac.Client, vault: VaultServer) -> None:
     assert VaultPart.from_plain(vault.part.to_plain()) == vault.part
     assert parts.answers(vault.part)
     assert "hvs." not in repr(vault.part)
+
+
+def test_no_token_and_no_value_is_logged_whatever_is_sent(vault: VaultServer) -> None:
+    keys, url = vault.part.keys, f"{vault.part.url}/v1"
+    token, encoded = keys.reader_token, base64.b64encode(b"x" + keys.reader_token.encode()).decode()
+    sent: list[tuple[str, int, dict[str, str | bytes]]] = [
+        (f"nowhere/{encoded}", 403, {"X-Vault-Token": token}),
+        (f"nowhere?token={encoded}&other={token}", 403, {"X-Other": encoded, "X-Vault-Token": "hvs.s0mebody"}),
+        ("nowhere", 403, {"X-Vault-Token": b"hvs.n\xe9"}),  # not UTF-8
+        ("nowhere", 403, {"Authorization": b"Bearer hvs.n\xe9"}),
+        ("nowhere", 403, {"Proxy-Authorization": "Basic aHZzLnMwbWVib2R5"}),
+    ]
+    for path, status, headers in sent:
+        assert requests.get(f"{url}/{path}", headers=headers, timeout=10).status_code == status, path
+    destroyed = requests.post(
+        f"{url}/secret/destroy/a", json={"versions": [VALUE]}, headers={"X-Vault-Token": keys.root_token}, timeout=10
+    )
+    assert destroyed.status_code == 400
+    assert [each["status"] for each in vault.requests()] == [*(status for _, status, _ in sent), destroyed.status_code]
+    with socket.create_connection(("127.0.0.1", vault.part.port), timeout=10) as connection:  # never an HTTP request
+        connection.sendall(f"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {token}\x01\r\n\r\n".encode())
+        assert b"400 Bad Request" in connection.recv(100)
+    for log in (vault.part.requests, vault.part.process.log):
+        text = log.read_text(encoding="utf-8")
+        for secret in (token, encoded[4:-4], VALUE, "hvs.s0mebody", "hvs.n", "aHZzLnMwbWVib2R5"):
+            assert secret not in text, (log.name, secret)
+
+
+def test_it_listens_on_loopback_only(vault: VaultServer) -> None:
+    assert listening(vault.part.port) == {"127.0.0.1"}

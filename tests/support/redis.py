@@ -117,8 +117,8 @@ def running(directory: Path, settings: Settings, tls: Mapping[str, Path] | None 
     """A server that answers."""
     directory.mkdir(parents=True, exist_ok=True)
     server = RedisServer(directory, settings, tls)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

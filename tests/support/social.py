@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from incident_runbooks.lab import processes
-from incident_runbooks.lab.social import part as parts
 from incident_runbooks.lab.social.accounts import Account
-from incident_runbooks.lab.social.part import SocialPart
+from incident_runbooks.lab.social.part import SocialPart, lay_out
+from support.services import Requests, broken, running
 
 Json = dict[str, Any]
 
@@ -27,19 +25,16 @@ class Social:
 
     def __init__(self, part: SocialPart) -> None:
         self.part = part
-        self._from = 0
+        self._requests = Requests(part)
 
     def forget(self) -> None:
         """Let no fault be in effect, and :meth:`requests` begin here."""
         self.part.control.write([])
-        self._from = self.part.requests.stat().st_size if self.part.requests.exists() else 0
+        self._requests.forget()
 
     def requests(self, platform: str | None = None) -> list[Json]:
         """Return the requests since :meth:`forget`, oldest first, of one platform or of all."""
-        with self.part.requests.open("rb") as file:
-            file.seek(self._from)
-            found: list[Json] = [json.loads(line) for line in file]
-        return [each for each in found if platform in (None, each["service"])]
+        return [each for each in self._requests.read() if platform in (None, each["service"])]
 
     def account(self, platform: str, number: int = 0) -> Account:
         """Return an account of a platform."""
@@ -58,27 +53,16 @@ class Social:
             **given,
         }
 
-    @contextlib.contextmanager
-    def broken(self, *names: str) -> Iterator[None]:
+    def broken(self, *names: str) -> contextlib.AbstractContextManager[None]:
         """Let faults be in effect, such as ``meta:code-4``; see :mod:`incident_runbooks.lab.social.control`."""
-        before = self.part.control.read()
-        self.part.control.write([*before, *names])
-        try:
-            yield
-        finally:
-            self.part.control.write(before)
+        return broken(self.part, *names)
 
 
 @pytest.fixture(scope="session")
 def social_part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocialPart]:
     """The process of a session."""
-    part = parts.lay_out(tmp_path_factory.mktemp("social"))
-    record = parts.start(part, mark={})
-    try:
-        parts.wait_until_they_answer(part, record)
+    with running(lay_out(tmp_path_factory.mktemp("social"))) as part:
         yield part
-    finally:
-        processes.stop([process] if (process := record.find()) else [])
 
 
 @pytest.fixture

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from incident_runbooks.lab import processes
-from incident_runbooks.lab.vault import part as parts
-from incident_runbooks.lab.vault.part import VaultPart
+from incident_runbooks.lab.vault.part import VaultPart, lay_out
+from support.services import Requests, broken, running
 
 Json = dict[str, Any]
 
@@ -36,13 +34,13 @@ class VaultServer:
 
     def __init__(self, part: VaultPart) -> None:
         self.part = part
-        self._from = 0
+        self._requests = Requests(part)
 
     def forget(self) -> None:
         """Let it be as if nothing had been stored, and no fault were in effect."""
         self.part.control.write([])
         assert requests.post(f"{self.part.url}/lab/forget", timeout=10).status_code == 204
-        self._from = self.part.requests.stat().st_size if self.part.requests.exists() else 0
+        self._requests.forget()
 
     def options(self, **given: Any) -> Json:
         """Return module options for it."""
@@ -50,33 +48,18 @@ class VaultServer:
 
     def requests(self) -> list[Json]:
         """Return the requests since :meth:`forget`, oldest first."""
-        if not self.part.requests.exists():
-            return []
-        with self.part.requests.open("rb") as file:
-            file.seek(self._from)
-            return [json.loads(line) for line in file]
+        return self._requests.read()
 
-    @contextlib.contextmanager
-    def broken(self, *names: str) -> Iterator[None]:
+    def broken(self, *names: str) -> contextlib.AbstractContextManager[None]:
         """Let faults be in effect, such as ``sealed``."""
-        before = self.part.control.read()
-        self.part.control.write([*before, *names])
-        try:
-            yield
-        finally:
-            self.part.control.write(before)
+        return broken(self.part, *names)
 
 
 @pytest.fixture(scope="module")
 def vault_part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultPart]:
     """The process of a test module."""
-    part = parts.lay_out(tmp_path_factory.mktemp("vault"))
-    record = parts.start(part, mark={})
-    try:
-        parts.wait_until_they_answer(part, record)
+    with running(lay_out(tmp_path_factory.mktemp("vault"))) as part:
         yield part
-    finally:
-        processes.stop([process] if (process := record.find()) else [])
 
 
 @pytest.fixture

@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 import time
 import uuid
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from incident_runbooks.lab.clickhouse.engine import Asked, Engine, QueryError
 from incident_runbooks.lab.clickhouse.logins import accepts
-from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.process import READY, print_failure
 
 _AUTHENTICATION_FAILED = 516
 _NOT_IMPLEMENTED = 48
@@ -68,6 +70,11 @@ class Front(ThreadingHTTPServer):
         self.engine = engine
         self.logins = logins
         super().__init__(address, _Request)
+
+    def handle_error(self, *_: Any) -> None:
+        """Say where a request failed, and nothing of what it held."""
+        if error := sys.exc_info()[1]:
+            print_failure(error)
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -11,20 +11,18 @@ from typing import Any
 from incident_runbooks.lab.communications import world
 from incident_runbooks.lab.communications.control import Control
 from incident_runbooks.lab.communications.keys import Keys
-from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
+from incident_runbooks.lab.services.process import free_port
 
 __all__ = ["NAME", "CommunicationsPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "communications"
-_MODULE = "incident_runbooks.lab.communications"
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class CommunicationsPart:
+class CommunicationsPart(ServicePart):
     """Slack, PagerDuty and Statuspage of a lab, whether they run or not.
 
     Attributes:
@@ -33,24 +31,11 @@ class CommunicationsPart:
         keys: what they accept.
     """
 
-    directory: Path
-    port: int
+    NAME = NAME
+    CALLED = "communications"
+    MODULE = "incident_runbooks.lab.communications"
+
     keys: Keys
-
-    @property
-    def url(self) -> str:
-        """Where they are reached, without a slash at the end."""
-        return f"http://{HOST}:{self.port}"
-
-    @property
-    def process(self) -> ServiceProcess:
-        """Their process."""
-        return ServiceProcess(NAME, "communications", _MODULE, self.directory, self.port)
-
-    @property
-    def requests(self) -> Path:
-        """Every request, a JSON document a line."""
-        return self.directory / "requests.jsonl"
 
     @property
     def state(self) -> Path:

@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab.binaries import Program
-from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
+from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, spawn
 from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.process import free_port
+from incident_runbooks.lab.services import process
+from incident_runbooks.lab.services.process import free_port, wait_until
 
 NAME = "prometheus"
 JOB = "backend"
 _CONFIGURATION = "prometheus.yml"
 _READY = "/-/ready"
-_START_S = 20.0
-_POLL_S = 0.02
-_OK = 200
 
 Json = dict[str, Any]
 
@@ -118,27 +113,10 @@ def wait_until_it_answers(part: PrometheusPart, record: ProcessRecord | None) ->
     Raises:
         RunbookError: it ended, or does not within a third of a minute.
     """
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if answers(part):
-            return
-        collect()
-        if record is None or record.find() is None:
-            break
-        time.sleep(_POLL_S)
-    said = part.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if part.log.exists() else []
-    raise RunbookError(
-        f"Starting the lab's Prometheus on {HOST}:{part.port}: {' | '.join(said) or 'no answer'}", hint=str(part.log)
-    )
+    what = f"Prometheus on {HOST}:{part.port}"
+    wait_until(lambda: answers(part), record, what, part.log)
 
 
 def answers(part: PrometheusPart) -> bool:
     """Return whether it takes queries."""
-    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
-    try:
-        connection.request("GET", _READY)
-        return connection.getresponse().status == _OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return process.answers(part.port, _READY)

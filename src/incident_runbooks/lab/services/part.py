@@ -1,24 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every part of the lab that is one process of ours does alike."""
+"""What every part of the lab that is one process of ours has, and how it is started and waited for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from incident_runbooks.lab.processes import ProcessRecord
+from incident_runbooks.lab.server import HOST
 from incident_runbooks.lab.services.process import ServiceProcess
 
 
-class Part(Protocol):
-    """A part that serves by one process."""
+@dataclass(frozen=True)
+class ServicePart:
+    """A part that serves by one process, whether it runs or not.
+
+    Attributes:
+        NAME: of the part, of its process and of its log.
+        CALLED: what people call it.
+        MODULE: what Python runs.
+        directory: its own, in the lab's.
+        port: where it listens.
+    """
+
+    NAME: ClassVar[str]
+    CALLED: ClassVar[str]
+    MODULE: ClassVar[str]
+
+    directory: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
 
     @property
     def process(self) -> ServiceProcess:
         """The process."""
+        return ServiceProcess(self.NAME, self.CALLED, self.MODULE, self.directory, self.port)
+
+    @property
+    def requests(self) -> Path:
+        """Every request, a JSON document a line, without a secret."""
+        return self.directory / "requests.jsonl"
 
 
-def start(part: Part, *, mark: Mapping[str, str]) -> ProcessRecord:
+def start(part: ServicePart, *, mark: Mapping[str, str]) -> ProcessRecord:
     """Start its process; :func:`wait_until_they_answer` comes next.
 
     Args:
@@ -28,7 +58,7 @@ def start(part: Part, *, mark: Mapping[str, str]) -> ProcessRecord:
     return part.process.start(mark=mark)
 
 
-def wait_until_they_answer(part: Part, record: ProcessRecord | None) -> None:
+def wait_until_they_answer(part: ServicePart, record: ProcessRecord | None) -> None:
     """Wait until the process serves.
 
     Raises:
@@ -37,6 +67,6 @@ def wait_until_they_answer(part: Part, record: ProcessRecord | None) -> None:
     part.process.wait(record)
 
 
-def answers(part: Part) -> bool:
+def answers(part: ServicePart) -> bool:
     """Return whether the process serves."""
     return part.process.answers()

@@ -6,14 +6,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import http.client
+import logging
 import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
@@ -65,30 +67,50 @@ class ServiceProcess:
         Raises:
             RunbookError: it ended, or does not within a third of a minute.
         """
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            if self.answers():
-                return
-            collect()
-            if record is None or record.find() is None:
-                break
-            time.sleep(_POLL_S)
-        log = self.log
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if log.exists() else []
-        raise RunbookError(
-            f"Starting the lab's {self.called} on {HOST}:{self.port}: {' | '.join(said) or 'no answer'}", hint=str(log)
-        )
+        wait_until(self.answers, record, f"{self.called} on {HOST}:{self.port}", self.log)
 
     def answers(self) -> bool:
         """Return whether it serves."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
-        try:
-            connection.request("GET", READY)
-            return connection.getresponse().status == _OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(self.port, READY)
+
+
+def answers(port: int, path: str) -> bool:
+    """Return whether a server on this machine says 200 to a GET of *path*."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == _OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def wait_until(
+    served: Callable[[], bool], record: ProcessRecord | None, what: str, log: Path, *, limit_s: float = _START_S
+) -> None:
+    """Wait until a process that was just started serves.
+
+    Args:
+        served: whether it does.
+        record: of the process; ``None``: there is none.
+        what: it is, and where, such as ``Stripe on 127.0.0.1:4000``.
+        log: what it says; the end of it tells why it does not.
+        limit_s: how long at most, in seconds.
+
+    Raises:
+        RunbookError: it ended, or does not in that time.
+    """
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if served():
+            return
+        collect()
+        if record is None or record.find() is None:
+            break
+        time.sleep(_POLL_S)
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if log.exists() else []
+    raise RunbookError(f"Starting the lab's {what}: {' | '.join(said) or 'no answer'}", hint=str(log))
 
 
 def free_port() -> int:
@@ -96,6 +118,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def print_failure(error: BaseException) -> None:
+    """Say on standard error where a request failed and by what kind of error; its text may quote the request."""
+    print(_without_text(error), file=sys.stderr)
+
+
+def _without_text(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+
+
+class _WithoutTexts(logging.Formatter):
+    """For what the web server says of requests that it cannot read: the error quotes them, with a token in a header."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's name
+        return _without_text(ei[1])
 
 
 class Serves(Protocol):
@@ -120,6 +158,9 @@ def run(module: str, called: str, server: Callable[[Path], Serves]) -> int:
     parser.add_argument("--directory", type=Path, required=True, help="their own folder, with the keys in it")
     parser.add_argument("--port", type=int, required=True, help=f"of {HOST}")
     arguments = parser.parse_args()
+    said = logging.StreamHandler()
+    said.setFormatter(_WithoutTexts())
+    logging.basicConfig(handlers=[said], level=logging.WARNING)
     try:
         asyncio.run(_serve(server(arguments.directory), arguments.port))
     except OSError as exc:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log of every request: lines of JSON, without a secret. A line is there before its answer is."""
+"""The log of every request: lines of JSON, without a secret, encoded or not. A line is there before its answer is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from incident_runbooks.lab.services.call import FORM, Answer, Call, now
 from incident_runbooks.lab.services.secret_files import fingerprint
 
+_LOGINS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _AUTHORIZATION = re.compile(r"^(?P<scheme>[A-Za-z]+ (?:token=)?)?(?P<secret>.*)$", re.DOTALL)
 
 Json = dict[str, Any]
@@ -30,12 +32,16 @@ class LogRules:
 
     Attributes:
         hidden: names of parameters whose values are secret.
+        hidden_headers: names, in lower case, of headers whose values are secret, beside those of every login.
+        bodies: whether those of requests are kept.
         secret_path: of a path that ends with a secret, the part before it and the secret, as two groups.
         shown: what is kept of an answer.
         largest: bytes after which the file becomes ``NAME.1`` and a new one begins; ``None``: it grows.
     """
 
     hidden: Sequence[str] = ()
+    hidden_headers: Sequence[str] = ()
+    bodies: bool = True
     secret_path: re.Pattern[str] | None = None
     shown: Callable[[Answer], Any] = _whole
     largest: int | None = None
@@ -46,13 +52,14 @@ class RequestLog:
 
     Args:
         path: of the file, which only its owner can read; it is continued.
-        secrets: what must not be in it, wherever it turns up.
+        secrets: what must not be in it, wherever it turns up and however it is encoded.
         rules: what it holds.
     """
 
     def __init__(self, path: Path, secrets: Sequence[str], rules: LogRules) -> None:
         self._path = path
         self._secrets = secrets
+        self._redactor = Redactor(secrets)
         self._rules = rules
         self._file = self._open()
 
@@ -67,6 +74,7 @@ class RequestLog:
         line = json.dumps(self._entry(call, path, answer), separators=(",", ":"), ensure_ascii=False)
         for secret in self._secrets:
             line = line.replace(secret, _hidden(secret))
+        line = self._redactor.text(line)
         os.write(self._file, line.encode("utf-8", "replace") + b"\n")
         if self._rules.largest is not None and os.fstat(self._file).st_size > self._rules.largest:
             self._begin_anew()
@@ -92,14 +100,22 @@ class RequestLog:
             "method": call.method,
             "path": secret.group(1) + _hidden(secret.group(2)) if secret else path,
             "query": {name: [self._shown(name, each) for each in call.values(name)] for name in dict(call.query)},
-            "headers": {name: _header(name, value) for name, value in call.headers.items()},
-            "body": self._body(call),
+            "headers": {name: self._header(name, value) for name, value in call.headers.items()},
+            "body": self._body(call) if rules.bodies else None,
             "status": answer.status if answer else None,
             "answer": rules.shown(answer) if answer else None,
         }
 
     def _shown(self, name: str, value: Any) -> Any:
         return _hidden(value) if name in self._rules.hidden and isinstance(value, str) and value else value
+
+    def _header(self, name: str, value: str) -> str:
+        if name.lower() in self._rules.hidden_headers:
+            return _hidden(value)
+        if name.lower() not in _LOGINS:
+            return value
+        found = _AUTHORIZATION.match(value)
+        return (found.group("scheme") or "") + _hidden(found.group("secret")) if found else _hidden(value)
 
     def _body(self, call: Call) -> Any:
         """Return the body as data, as far as it is some."""
@@ -119,10 +135,3 @@ class RequestLog:
 
 def _hidden(secret: str) -> str:
     return f"sha256:{fingerprint(secret)}"
-
-
-def _header(name: str, value: str) -> str:
-    if name.lower() not in ("authorization", "cookie"):
-        return value
-    found = _AUTHORIZATION.match(value)
-    return (found.group("scheme") or "") + _hidden(found.group("secret")) if found else _hidden(value)

@@ -12,8 +12,8 @@ from typing import Any
 
 
 def fingerprint(secret: str) -> str:
-    """Return what logs show of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:12]
+    """Return what logs show of a secret, which may be no proper text: a header can hold any byte, JSON half a pair."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def write_json(path: Path, plain: Any) -> None:

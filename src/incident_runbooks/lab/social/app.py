@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
 
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.process import READY, print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
-from incident_runbooks.lab.services.secret_files import fingerprint
 from incident_runbooks.lab.social import accounts, meta, tiktok, youtube
 from incident_runbooks.lab.social.accounts import META, PLATFORMS, TIKTOK, YOUTUBE, Account
 from incident_runbooks.lab.social.control import HANG, Control, answer_of_anybody
@@ -24,7 +20,12 @@ REQUESTS = "requests.jsonl"
 
 _LARGEST_BODY = 64 * 1024  # bytes
 _LARGEST_LOG = 8 * 1024 * 1024
-_LOGGED = LogRules(hidden=("access_token", "key", "refresh_token", "client_secret"), largest=_LARGEST_LOG)
+_LOGGED = LogRules(
+    hidden=("access_token", "key", "refresh_token", "client_secret"),
+    hidden_headers=("access-token", "x-goog-api-key"),
+    bodies=False,
+    largest=_LARGEST_LOG,
+)
 _POLL_S = 0.05
 _SERVICES: dict[str, Callable[[Call, Account | None, str | None], Answer]] = {
     META: meta.answer,
@@ -78,13 +79,13 @@ class Server:
         if kind == HANG:
             return await self._hang(request, call, account)
         answer = answer_of_anybody(kind) or _handle(call, account, kind)
-        self._log.write(_without_token(call), request.path, answer)
+        self._log.write(call, request.path, answer)
         body, headers = answer.encode()
         return web.Response(status=answer.status, body=body, headers=headers)
 
     async def _hang(self, request: web.Request, call: Call, account: Account | None) -> web.StreamResponse:
         """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(_without_token(call), request.path, None)
+        self._log.write(call, request.path, None)
         while self._control.kind(call.service, account.account if account else None) == HANG:
             await asyncio.sleep(_POLL_S)
         if request.transport is not None:
@@ -95,8 +96,8 @@ class Server:
 def _handle(call: Call, account: Account | None, kind: str | None) -> Answer:
     try:
         return _SERVICES[call.service](call, account, kind)
-    except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
-        traceback.print_exc(file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+        print_failure(error)
         return Answer(500, "Internal Server Error")
 
 
@@ -105,12 +106,3 @@ def _token(call: Call) -> str:
     if call.service == TIKTOK:
         return call.headers.get("Access-Token", "")
     return call.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-
-
-def _without_token(call: Call) -> Call:
-    """Return it as the log may hold it: the log knows of ``Authorization`` only."""
-    shown = {
-        name: f"sha256:{fingerprint(value)}" if name.lower() == "access-token" else value
-        for name, value in call.headers.items()
-    }
-    return replace(call, headers=shown)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
+from incident_runbooks.lab.services.process import free_port
 from incident_runbooks.lab.social import accounts
 from incident_runbooks.lab.social.accounts import PLATFORMS, Account
 from incident_runbooks.lab.social.control import Control
@@ -18,13 +17,12 @@ from incident_runbooks.lab.social.control import Control
 __all__ = ["NAME", "SocialPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "social"
-_MODULE = "incident_runbooks.lab.social"
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class SocialPart:
+class SocialPart(ServicePart):
     """Meta, TikTok and YouTube of a lab, whether they run or not.
 
     Attributes:
@@ -33,29 +31,16 @@ class SocialPart:
         accounts: two at each.
     """
 
-    directory: Path
-    port: int
-    accounts: Sequence[Account] = field(repr=False)
+    NAME = NAME
+    CALLED = "social APIs"
+    MODULE = "incident_runbooks.lab.social"
 
-    @property
-    def url(self) -> str:
-        """Where they are reached, without a slash at the end."""
-        return f"http://{HOST}:{self.port}"
+    accounts: Sequence[Account] = field(repr=False)
 
     @property
     def urls(self) -> dict[str, str]:
         """The base of each platform."""
         return {platform: f"{self.url}/{platform}" for platform in PLATFORMS}
-
-    @property
-    def process(self) -> ServiceProcess:
-        """Their process."""
-        return ServiceProcess(NAME, "social APIs", _MODULE, self.directory, self.port)
-
-    @property
-    def requests(self) -> Path:
-        """Every request, a JSON document a line."""
-        return self.directory / "requests.jsonl"
 
     @property
     def control(self) -> Control:

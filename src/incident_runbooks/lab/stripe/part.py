@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
+from incident_runbooks.lab.services.process import free_port
 from incident_runbooks.lab.stripe.control import Control
 from incident_runbooks.lab.stripe.keys import Keys
 
 __all__ = ["NAME", "StripePart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "stripe"
-_MODULE = "incident_runbooks.lab.stripe"
 _TIMEOUT_S = 10.0
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class StripePart:
+class StripePart(ServicePart):
     """Stripe of a lab, whether it runs or not.
 
     Attributes:
@@ -36,29 +34,16 @@ class StripePart:
         keys: of its one account.
     """
 
-    directory: Path
-    port: int
-    keys: Keys
+    NAME = NAME
+    CALLED = "Stripe"
+    MODULE = "incident_runbooks.lab.stripe"
 
-    @property
-    def url(self) -> str:
-        """The base of the API, without a slash at the end; its paths begin with ``/v1``."""
-        return f"http://{HOST}:{self.port}"
+    keys: Keys
 
     @property
     def status_url(self) -> str:
         """The base of the status page, without a slash at the end."""
         return f"{self.url}/status"
-
-    @property
-    def process(self) -> ServiceProcess:
-        """Its process."""
-        return ServiceProcess(NAME, "Stripe", _MODULE, self.directory, self.port)
-
-    @property
-    def requests(self) -> Path:
-        """Every request to the API and to the status page, a JSON document a line."""
-        return self.directory / "requests.jsonl"
 
     @property
     def control(self) -> Control:

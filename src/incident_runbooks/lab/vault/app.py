@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.process import READY, print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
-from incident_runbooks.lab.services.secret_files import fingerprint, read_json, write_json
+from incident_runbooks.lab.services.secret_files import read_json, write_json
 from incident_runbooks.lab.vault.api import Vault
 from incident_runbooks.lab.vault.control import DOWN, TIMEOUT, Control
 from incident_runbooks.lab.vault.keys import Keys
@@ -37,7 +34,7 @@ def _without_values(answer: Answer) -> Any:
     return {"data": sorted(data) if isinstance(data, dict) else None, "warnings": body.get("warnings")}
 
 
-_LOGGED = LogRules(shown=_without_values)
+_LOGGED = LogRules(hidden_headers=("x-vault-token",), bodies=False, shown=_without_values)
 
 
 class Server:
@@ -94,7 +91,7 @@ class Server:
             answer = Answer(502, "<html><body><h1>502 Bad Gateway</h1></body></html>\n")
         else:
             answer = self._handle(call)
-        self._log.write(_logged(call), request.path, answer)
+        self._log.write(call, request.path, answer)
         body, headers = answer.encode()
         if isinstance(answer.body, dict):
             headers["Content-Type"] = "application/json"  # as it is: clients look for it without a character set
@@ -105,25 +102,16 @@ class Server:
             answer = self._vault.handle(call)
             if call.method not in ("GET", "LIST"):
                 write_json(self._state, self._stored)
-        except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
-            traceback.print_exc(file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+            print_failure(error)
             return Answer(500, {"errors": ["internal error"]})
         return answer
 
     async def _hang(self, request: web.Request, call: Call) -> web.StreamResponse:
         """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(_logged(call), request.path, None)
+        self._log.write(call, request.path, None)
         while self._control.kind() == TIMEOUT:
             await asyncio.sleep(_POLL_S)
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=504)
-
-
-def _logged(call: Call) -> Call:
-    """The request as it is logged: no token, and of a body nothing, as it holds values."""
-    headers = {
-        name: f"sha256:{fingerprint(value)}" if name.lower() == "x-vault-token" else value
-        for name, value in call.headers.items()
-    }
-    return replace(call, headers=headers, body=b"")

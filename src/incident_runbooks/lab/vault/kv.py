@@ -191,7 +191,10 @@ def _destroyed(version: Json) -> None:
 def _versions(said: Any) -> list[int]:
     if not isinstance(said, dict) or not said.get("versions"):
         raise refused(400, "no version number provided")
-    return [int(number) for number in said["versions"]]
+    try:
+        return [int(number) for number in said["versions"]]
+    except (TypeError, ValueError):
+        raise refused(400, 'Field validation failed: error converting input for field "versions"') from None
 
 
 def _below(stored: Json, path: str) -> list[str]:

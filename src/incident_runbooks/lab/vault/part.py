@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.part import answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
+from incident_runbooks.lab.services.process import free_port
 from incident_runbooks.lab.vault.control import Control
 from incident_runbooks.lab.vault.keys import Keys
 
 __all__ = ["NAME", "VaultPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 
 NAME = "vault"
-_MODULE = "incident_runbooks.lab.vault"
 _TIMEOUT_S = 10.0
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class VaultPart:
+class VaultPart(ServicePart):
     """Vault of a lab, whether it runs or not.
 
     Its engines are ``secret`` (key/value, version 2) and ``kv`` (version 1), and ``secret`` in the namespace
@@ -39,24 +37,11 @@ class VaultPart:
         keys: what it accepts.
     """
 
-    directory: Path
-    port: int
+    NAME = NAME
+    CALLED = "Vault"
+    MODULE = "incident_runbooks.lab.vault"
+
     keys: Keys
-
-    @property
-    def url(self) -> str:
-        """The address of the server, without a slash at the end; the paths of its API begin with ``/v1``."""
-        return f"http://{HOST}:{self.port}"
-
-    @property
-    def process(self) -> ServiceProcess:
-        """Its process."""
-        return ServiceProcess(NAME, "Vault", _MODULE, self.directory, self.port)
-
-    @property
-    def requests(self) -> Path:
-        """Every request, a JSON document a line, without a token and without a value."""
-        return self.directory / "requests.jsonl"
 
     @property
     def control(self) -> Control:
