@@ -21,6 +21,7 @@ from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab import binaries as lab_binaries
 from incident_runbooks.lab import postgres, seed
 from incident_runbooks.lab.binaries import Binaries
+from incident_runbooks.lab.clickhouse import part as clickhouse
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
@@ -160,18 +161,20 @@ class _Labs:
 
     def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self._tmp_path_factory = tmp_path_factory
-        self._running: dict[tuple[bool, bool], Lab] = {}
+        self._running: dict[tuple[bool, bool, bool], Lab] = {}
 
-    def get(self, *, cluster: bool, payments: bool = False) -> Lab:
+    def get(self, *, cluster: bool, payments: bool = False, data: bool = False) -> Lab:
         if not lab_binaries.available():
             absent("no PostgreSQL here; install the extra incident-runbooks[lab], or the Debian package postgresql")
         if payments and isinstance(found := _find("prometheus"), str):
             absent(found)
-        kind = (cluster, payments)
+        if data and not clickhouse.available():
+            absent("no ClickHouse here; install the extra incident-runbooks[lab]")
+        kind = (cluster, payments, data)
         if kind not in self._running:
             lab = Lab(self._tmp_path_factory.mktemp("lab"))
             self._running[kind] = lab
-            lab.up(cluster=cluster, payments=payments)
+            lab.up(cluster=cluster, payments=payments, data=data)
         return self._running[kind]
 
     def down(self) -> None:
@@ -202,6 +205,15 @@ def cluster_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 def payments_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """The same with Stripe, the ingress and Prometheus: customers pay, and Prometheus has seen enough of them."""
     lab = _labs.get(cluster=True, payments=True)
+    for healthy in _healthy(lab, monkeypatch):
+        lab.wait_until_payments_flow()
+        yield healthy
+
+
+@pytest.fixture
+def data_lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """The same with ClickHouse, Vault and the social APIs as well."""
+    lab = _labs.get(cluster=True, payments=True, data=True)
     for healthy in _healthy(lab, monkeypatch):
         lab.wait_until_payments_flow()
         yield healthy

@@ -37,7 +37,7 @@ def test_from_up_to_down(
         found = document(said[0])
         assert (found["changed"], found["state"], found["postgres"]["ops_login"]) == (True, "up", "ok")
         secrets = secrets_of(Lab(directory))
-        assert found["payments"]["state"] == "running"
+        assert (found["payments"]["state"], found["data"]["state"]) == ("running", "running")
         said.append(runbook("lab", "break", "pool-exhaustion", *here))
         found = document(said[-1])
         assert found["postgres"]["ops_login"] == "server_slots_exhausted"
@@ -80,6 +80,7 @@ def test_what_there_is_no_lab_for(runbook: Run, tmp_path: Path) -> None:
         (["break", "flood"], "'flood' is not one of"),
         (["up", "--postgres", "9"], "Looking for PostgreSQL 9: this machine has"),
         (["up", "--payments", "--no-cluster"], "it is the cluster's pods that take payments"),
+        (["up", "--data", "--no-payments"], "it needs their public address and Prometheus"),
         (["up", "--dir", "."], "it holds other files and is not a lab's directory"),
     ],
 )

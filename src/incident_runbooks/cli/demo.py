@@ -65,7 +65,8 @@ def demo(incident_type: str, postgres: str | None, output: str | None, verbose: 
 
     kind = catalogue.get(incident_type)
     with exit_on_signals(), _temporary_lab() as lab:
-        lab.up(postgres, payments=FAULTS[REHEARSALS[kind.name].fault].needs_payments)
+        fault = FAULTS[REHEARSALS[kind.name].fault]
+        lab.up(postgres, payments=fault.needs_payments or fault.needs_data, data=fault.needs_data)
         result = _rehearse(lab, kind, REHEARSALS[kind.name], verbose)
     return Answer(outcomes.exit_code(result), result, lambda colour: render(result, colour), output)
 

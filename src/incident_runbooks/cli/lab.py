@@ -64,15 +64,32 @@ def lab() -> None:
     help="With Stripe, the public address, Prometheus and customers who pay; needs the cluster."
     " [default: with, if there is a cluster]",
 )
+@click.option(
+    "--data/--no-data",
+    default=None,
+    help="With ClickHouse, Vault and the social APIs; needs the payments. [default: with, if there are payments]",
+)
 @directory_option
 @output_option
-def up(path: Path | None, postgres: str | None, output: str | None, *, cluster: bool, payments: bool | None) -> Answer:
+def up(
+    path: Path | None,
+    postgres: str | None,
+    output: str | None,
+    *,
+    cluster: bool,
+    payments: bool | None,
+    data: bool | None,
+) -> Answer:
     """Start the lab. A crashed one is cleaned up before."""
     if payments and not cluster:
         raise UsageError("Starting a lab with --payments and --no-cluster: it is the cluster's pods that take payments")
+    if data and (payments is False or not cluster):
+        raise UsageError(
+            "Starting a lab with --data and without payments: it needs their public address and Prometheus"
+        )
     here = open_lab(path)
     with exit_on_signals():
-        changed = here.up(postgres, cluster=cluster, payments=payments is not False)
+        changed = here.up(postgres, cluster=cluster, payments=payments is not False, data=data is not False)
     return _answer(here, output, "started" if changed else "it is up already", changed=changed)
 
 
@@ -145,6 +162,7 @@ def _text(found: dict[str, Any]) -> str:
     lines += _cluster_text(found["cluster"])
     lines += _communications_text(found["communications"])
     lines += _payments_text(found["payments"])
+    lines += _data_text(found["data"])
     absent = [each for each in found["programs"] if each["source"] == "absent"]
     lines += [f"  {each['name']} is absent: install the package {each['package']}" for each in absent]
     for process in found["processes"]:
@@ -190,6 +208,13 @@ def _payments_text(found: dict[str, Any]) -> list[str]:
     lines = [f"  Stripe: {found['state']}, {found['stripe_url']}, delivers to {found['webhook_url']}"]
     lines.append(f"  what it is asked: {found['stripe_request_log']}")
     return lines + ([f"  Prometheus: {found['prometheus_url']}"] if found["prometheus_url"] else [])
+
+
+def _data_text(found: dict[str, Any]) -> list[str]:
+    if found["state"] == "absent":
+        return []
+    addresses = {"ClickHouse": found["clickhouse_url"], "Vault": found["vault_url"], "social APIs": found["social_url"]}
+    return [f"  {name}: {found['state']}, {url}" for name, url in addresses.items() if url]
 
 
 _POSTGRES_TEXT: dict[str, Callable[[dict[str, Any]], list[str]]] = {"absent": _absent_text}

@@ -9,10 +9,12 @@ from typing import Any
 from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab import rolled
 from incident_runbooks.lab.ingress.part import IngressPart
+from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.server import HOST, Server
 from incident_runbooks.lab.state import State
 from incident_runbooks.lab.stripe.part import StripePart
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
+from incident_runbooks.lab.workloads.site import PROBE_EMAIL
 
 FILE = "inventory.json"  # read by lab.sh of the inventory; holds passwords
 
@@ -62,6 +64,13 @@ def of(server: Server, state: State) -> dict[str, Any]:
         hosts["stripe"] = _stripe(state.stripe, state.ingress, state.fault_names())
     if state.prometheus:
         hosts["prometheus"] = {"prometheus_url": state.prometheus.url}
+    if state.cluster and state.ingress:
+        hosts["auth"] = _auth(state.cluster, state.ingress)
+    if state.cluster and state.redis:
+        hosts["redis"] = {"redis_host": state.redis, "redis_password": state.cluster.credentials.redis_password}
+    for name, part in (("clickhouse", state.clickhouse), ("vault", state.vault), ("social", state.social)):
+        if part:
+            hosts[name] = part.variables()
     return {"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts), "vars": common}}
 
 
@@ -77,4 +86,14 @@ def _stripe(part: StripePart, ingress: IngressPart, faults: list[str]) -> dict[s
         "stripe_webhook_ca_cert": str(ingress.ca_cert),
         "stripe_backend_secret_key": rolled.stripe_key(part, faults),
         "stripe_backend_webhook_secret": rolled.webhook_secret(part, faults),
+    }
+
+
+def _auth(cluster: ClusterPart, ingress: IngressPart) -> dict[str, Any]:
+    """Return the variables of the host ``auth``, where users log in; the password is secret."""
+    return {
+        "auth_url": ingress.url,
+        "auth_ca_cert": str(ingress.ca_cert),
+        "auth_probe_user": PROBE_EMAIL,
+        "auth_probe_password": cluster.credentials.probe_password,
     }

@@ -7,29 +7,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.lab import binaries, clients, kubernetes, postgres, processes
 from incident_runbooks.lab.clients import PoolSpec
+from incident_runbooks.lab.data import Data
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.fault import PLATFORM, Fault
 from incident_runbooks.lab.parts import MARK
-from incident_runbooks.lab.payments import Payments
 from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, FILE, POSTGRES, State
+
+if TYPE_CHECKING:
+    from incident_runbooks.lab.platform import Platform
 
 _ROUNDS = 3
 
 
-class Lab(Payments):
+class Lab(Data):
     """The lab in one directory: what its commands do."""
 
-    def up(self, wanted: str | None = None, *, cluster: bool = True, payments: bool = True) -> bool:
+    def up(self, wanted: str | None = None, *, cluster: bool = True, payments: bool = True, data: bool = True) -> bool:
         """Start the lab; what a crashed one left is cleaned up before.
 
         Args:
             wanted: which PostgreSQL, see :func:`binaries.find`.
             cluster: with a cluster and the platform's workloads, which takes some seconds more.
             payments: if there is a cluster, also with Stripe, the ingress, Prometheus, and customers who pay.
+            data: if there are payments, also with ClickHouse, Vault and the social APIs.
 
         Returns:
             False if it was up already.
@@ -48,7 +53,7 @@ class Lab(Payments):
             self._stop_everything()
             self.directory.empty()
             try:
-                self._start(chosen, cluster=cluster, payments=cluster and payments)
+                self._start(chosen, cluster=cluster, payments=cluster and payments, data=cluster and payments and data)
             except BaseException:
                 self._tear_down()
                 raise
@@ -81,6 +86,8 @@ class Lab(Payments):
                 _ = self.cluster
             if fault.needs_payments:
                 _ = self.stripe
+            if fault.needs_data:
+                _ = self.vault
             self._progress(f"injecting {name}: {fault.what}")
             self._state.faults.append({"name": name, "since": _now()})
             self._save()
@@ -148,7 +155,7 @@ class Lab(Payments):
             _ = self.server
             yield
 
-    def _start(self, chosen: binaries.Binaries, *, cluster: bool, payments: bool) -> None:
+    def _start(self, chosen: binaries.Binaries, *, cluster: bool, payments: bool, data: bool) -> None:
         from incident_runbooks.lab import seed  # noqa: PLC0415 - with psycopg, see wait_until()
 
         began = time.monotonic()
@@ -158,6 +165,8 @@ class Lab(Payments):
         self._start_communications()  # they get ready while PostgreSQL does
         if cluster:
             self._start_cluster()
+        if data:
+            self._start_data()
         if payments:
             self._start_payments()
         postgres.initialise(self.server, mark=self._mark())
@@ -167,6 +176,8 @@ class Lab(Payments):
         if payments:
             self._await_payments()  # before anybody pays
             self._connect_stripe()
+        if data:
+            self._fill_data()
         if cluster:
             self._deploy()
         self._progress(f"the lab is up after {time.monotonic() - began:.1f} s in {self.directory.path}")
@@ -190,6 +201,14 @@ class Lab(Payments):
         platform = self.platform()
         platform.deploy()
         platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
+        self._note_addresses(platform)
+
+    def _note_addresses(self, platform: Platform) -> None:
+        """Keep what the inventory says of Services: a cluster gives them their addresses."""
+        address = platform.service_address("redis")
+        if address != self._state.redis:
+            self._state.redis = address
+            self._save()
 
     def _heal_one(self, name: str) -> list[str]:
         undo = _known(name, "Healing").undo
@@ -217,11 +236,14 @@ class Lab(Payments):
         self._stop_clients()
         if self._state.stripe:
             undone += self._restore_stripe()
+        if self._state.vault:
+            undone += self._restore_data()
         platform = self.platform() if self._state.cluster else None
         changed = platform.restore() if platform else []  # before anybody waits for slots: leaking pods hold them
         self.wait_until(self._well, "the ops role gets in and no leaked session is left")
         if platform:
             platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
+            self._note_addresses(platform)
         if self._state.stripe:
             self._restore_payments(certainly=bool(undone or changed))
         self._state.faults = []

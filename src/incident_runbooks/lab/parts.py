@@ -92,8 +92,15 @@ class Parts:
         """
         from incident_runbooks.lab.platform import Platform  # noqa: PLC0415 - the command's help must not wait for it
 
-        stripe = self._state.stripe
-        return Platform(self.cluster, self.server, self._progress, stripe_url=stripe.url if stripe else None)
+        cluster, state = self.cluster, self._state
+        return Platform(
+            cluster,
+            self.server,
+            self._progress,
+            stripe_url=state.stripe.url if state.stripe else None,
+            clickhouse=state.clickhouse.variables() if state.clickhouse else None,
+            social=state.social.variables() if state.social else None,
+        )
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until *condition* holds.

@@ -38,10 +38,19 @@ class Platform:
         server: the database.
         progress: told what is going on.
         stripe_url: of the lab's Stripe; without one nobody pays.
+        clickhouse: how the metric worker reaches ClickHouse, as the inventory's host says it; ``None`` without one.
+        social: likewise the social APIs, with their tokens.
     """
 
     def __init__(
-        self, part: ClusterPart, server: Server, progress: Callable[[str], None], *, stripe_url: str | None = None
+        self,
+        part: ClusterPart,
+        server: Server,
+        progress: Callable[[str], None],
+        *,
+        stripe_url: str | None = None,
+        clickhouse: Json | None = None,
+        social: Json | None = None,
     ) -> None:
         self.api = ClusterApi(part.kubeconfig)
         self._progress = progress
@@ -53,6 +62,8 @@ class Platform:
             redis=redis,
             stripe_api_url=stripe_url,
             payments_per_second=_PAYMENTS_PER_SECOND if stripe_url else 0,
+            clickhouse=clickhouse,
+            social=social,
         )
 
     @property
@@ -108,6 +119,11 @@ class Platform:
     def pods(self, workload: str) -> list[Json]:
         """Return the pods of a workload."""
         return self.api.items(f"{_PODS}?labelSelector=app%3D{workload}")
+
+    def service_address(self, name: str) -> str:
+        """Return the address of a Service within the cluster; empty where there is no such Service."""
+        there = self.api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{name}")
+        return str(there["spec"].get("clusterIP") or "") if there else ""
 
     def log(self, pod: str, *, since: str | None = None) -> str:
         """Return a pod's log, as far as there is one.

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incident_runbooks.lab.clickhouse.part import ClickHousePart
 from incident_runbooks.lab.communications.part import CommunicationsPart
 from incident_runbooks.lab.ingress.part import IngressPart
 from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.prometheus.part import PrometheusPart
 from incident_runbooks.lab.server import Server
+from incident_runbooks.lab.social.part import SocialPart
 from incident_runbooks.lab.stripe.part import StripePart
+from incident_runbooks.lab.vault.part import VaultPart
 
 FILE = "lab.json"
 POSTGRES = "postgres"
@@ -22,6 +25,22 @@ COMMUNICATIONS = "communications"
 STRIPE = "stripe"
 INGRESS = "ingress"
 PROMETHEUS = "prometheus"
+CLICKHOUSE = "clickhouse"
+VAULT = "vault"
+SOCIAL = "social"
+
+# Each part but PostgreSQL, by its key in lab.json, which is its attribute's name as well
+_PARTS: Mapping[str, Any] = {
+    CLUSTER: ClusterPart,
+    COMMUNICATIONS: CommunicationsPart,
+    STRIPE: StripePart,
+    INGRESS: IngressPart,
+    PROMETHEUS: PrometheusPart,
+    CLICKHOUSE: ClickHousePart,
+    VAULT: VaultPart,
+    SOCIAL: SocialPart,
+}
+_FACTS = ("redis", "seeded_at", "seeded")
 
 
 @dataclass
@@ -35,6 +54,12 @@ class State:
         stripe: its Stripe; ``None`` where it has no payments.
         ingress: the platform's public address; likewise.
         prometheus: its Prometheus; ``None`` also where this machine has no such program.
+        clickhouse: its ClickHouse; ``None`` where it has no data plane, or this machine no engine.
+        vault: its Vault; ``None`` where it has no data plane.
+        social: its Meta, TikTok and YouTube; likewise.
+        redis: the address of the Service of its Redis; empty where there is none.
+        seeded_at: when ClickHouse was filled, a Unix time.
+        seeded: what it held then, as it is compared.
         processes: every process that was started and not yet stopped.
         faults: what was broken and not yet healed: ``name``, ``since`` (RFC 3339).
     """
@@ -45,19 +70,23 @@ class State:
     stripe: StripePart | None = None
     ingress: IngressPart | None = None
     prometheus: PrometheusPart | None = None
+    clickhouse: ClickHousePart | None = None
+    vault: VaultPart | None = None
+    social: SocialPart | None = None
+    redis: str = ""
+    seeded_at: int = 0
+    seeded: str = ""
     processes: list[ProcessRecord] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as lab.json holds it."""
+        parts = {name: part.to_plain() if (part := getattr(self, name)) else None for name in _PARTS}
         return {
             "version": 1,
             POSTGRES: self.server.to_plain() if self.server else None,
-            CLUSTER: self.cluster.to_plain() if self.cluster else None,
-            COMMUNICATIONS: self.communications.to_plain() if self.communications else None,
-            STRIPE: self.stripe.to_plain() if self.stripe else None,
-            INGRESS: self.ingress.to_plain() if self.ingress else None,
-            PROMETHEUS: self.prometheus.to_plain() if self.prometheus else None,
+            **parts,
+            **{name: getattr(self, name) for name in _FACTS},
             "processes": [record.to_plain() for record in self.processes],
             "faults": self.faults,
         }
@@ -68,16 +97,10 @@ class State:
         if not isinstance(plain, Mapping):
             return cls()
         try:
-            server = Server.from_plain(plain[POSTGRES]) if plain.get(POSTGRES) else None
-            cluster = ClusterPart.from_plain(plain[CLUSTER]) if plain.get(CLUSTER) else None
-            said = plain.get(COMMUNICATIONS)
             return cls(
-                server=server,
-                cluster=cluster,
-                communications=CommunicationsPart.from_plain(said) if said else None,
-                stripe=StripePart.from_plain(plain[STRIPE]) if plain.get(STRIPE) else None,
-                ingress=IngressPart.from_plain(plain[INGRESS]) if plain.get(INGRESS) else None,
-                prometheus=PrometheusPart.from_plain(plain[PROMETHEUS]) if plain.get(PROMETHEUS) else None,
+                server=Server.from_plain(plain[POSTGRES]) if plain.get(POSTGRES) else None,
+                **{name: kind.from_plain(plain[name]) for name, kind in _PARTS.items() if plain.get(name)},
+                **{name: plain[name] for name in _FACTS if name in plain},
                 processes=[ProcessRecord(**record) for record in plain["processes"]],
                 faults=list(plain["faults"]),
             )

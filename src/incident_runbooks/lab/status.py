@@ -9,7 +9,18 @@ from incident_runbooks.lab import binaries
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.server import Server
-from incident_runbooks.lab.state import CLUSTER, COMMUNICATIONS, INGRESS, POSTGRES, PROMETHEUS, STRIPE, State
+from incident_runbooks.lab.state import (
+    CLICKHOUSE,
+    CLUSTER,
+    COMMUNICATIONS,
+    INGRESS,
+    POSTGRES,
+    PROMETHEUS,
+    SOCIAL,
+    STRIPE,
+    VAULT,
+    State,
+)
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 UP = "up"
@@ -59,6 +70,7 @@ def _document(lab: Lab, found: str, server: dict[str, Any], state: State) -> dic
         "cluster": _cluster(lab, state),
         "communications": _communications(state),
         "payments": _payments(state),
+        "data": _data(state),
         "programs": binaries.describe(),
         "processes": [
             {"name": each.name, "pid": each.pid, "alive": each.find() is not None} for each in state.processes
@@ -97,6 +109,22 @@ def _payments(state: State) -> dict[str, Any]:
         "webhook_url": ingress.webhook_url,
         "webhook_ca_cert": str(ingress.ca_cert),
         "prometheus_url": prometheus.url if prometheus else None,
+    }
+
+
+def _data(state: State) -> dict[str, Any]:
+    """Where ClickHouse, Vault and the social APIs are. Without any password or token."""
+    clickhouse, vault, social = state.clickhouse, state.vault, state.social
+    if vault is None or social is None:
+        return {"state": "absent"}
+    names = [*([CLICKHOUSE] if clickhouse else []), VAULT, SOCIAL]
+    alive = [name for name in names if (record := state.record(name)) and record.find()]
+    return {
+        "state": "running" if alive == names else "dead",
+        "clickhouse_url": clickhouse.url if clickhouse else None,
+        "vault_url": vault.url,
+        "social_url": social.url,
+        "social_request_log": str(social.requests),
     }
 
 

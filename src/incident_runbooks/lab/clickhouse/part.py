@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -162,3 +163,9 @@ def wait_until_they_answer(part: ClickHousePart, record: ProcessRecord | None) -
 def answers(part: ClickHousePart) -> bool:
     """Return whether the process serves."""
     return process.answers(part.port, _READY)
+
+
+def clear(part: ClickHousePart) -> None:
+    """Forget all that it holds; its process must not run."""
+    shutil.rmtree(part.data)
+    part.data.mkdir(mode=0o700)

@@ -24,6 +24,7 @@ class Fault:
         inject: does it and returns when it is seen to be in effect; whatever it starts, ``heal`` stops.
         needs_cluster: only a lab with a cluster can be broken like this.
         needs_payments: only a lab with payments can.
+        needs_data: only a lab with the data plane can.
         runbook: the incident type whose diagnosis is expected to find it; ``None`` where none is there yet.
         recommends: the remediations that this diagnosis is expected to recommend, and no others.
         part: what is broken; faults of different parts can be in effect together.
@@ -36,6 +37,7 @@ class Fault:
     inject: Callable[[Lab], None]
     needs_cluster: bool = False
     needs_payments: bool = False
+    needs_data: bool = False
     runbook: str | None = None
     recommends: tuple[str, ...] = ()
     part: str = PLATFORM

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,27 @@ class VaultPart(ServicePart):
             return None
         return int(self._ask("POST", f"{mount}/data/{path}", {"data": dict(data)})["data"]["version"])
 
+    def read(self, path: str) -> Json:
+        """Return the data of the current version at a path in ``secret``.
+
+        Raises:
+            RunbookError: it does not answer, or there is none.
+        """
+        return dict(self._ask("GET", f"secret/data/{path}")["data"]["data"])
+
+    def version(self, path: str) -> int:
+        """Return the number of the current version at a path in ``secret``; 0 where nothing is stored.
+
+        Raises:
+            RunbookError: it does not answer.
+        """
+        try:
+            return int(self._ask("GET", f"secret/metadata/{path}")["data"]["current_version"])
+        except RunbookError as error:
+            if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code == HTTPStatus.NOT_FOUND:
+                return 0
+            raise
+
     def delete_versions(self, path: str, versions: Sequence[int], *, destroy: bool = False) -> None:
         """Delete versions so that they can be brought back, or destroy them.
 
@@ -88,10 +111,10 @@ class VaultPart(ServicePart):
         """Return what :meth:`to_plain` wrote."""
         return cls(directory=Path(plain["directory"]), port=int(plain["port"]), keys=Keys(**plain["keys"]))
 
-    def _ask(self, method: str, path: str, said: Json) -> Any:
+    def _ask(self, method: str, path: str, said: Json | None = None) -> Any:
         headers = {"X-Vault-Token": self.keys.root_token, "X-Vault-Request": "true"}
         request = urllib.request.Request(  # noqa: S310 - ours, loopback
-            f"{self.url}/v1/{path}", data=json.dumps(said).encode(), method=method, headers=headers
+            f"{self.url}/v1/{path}", data=json.dumps(said).encode() if said else None, method=method, headers=headers
         )
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - see above

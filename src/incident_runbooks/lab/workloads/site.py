@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Site:
         pool_max: TYPEORM_POOL_MAX of the backend.
         stripe_api_url: where the lab's Stripe is, ``None`` where it has none: then nobody pays.
         payments_per_second: how many customers of each backend pod pay.
+        clickhouse: how the metric worker reaches ClickHouse, as the inventory's host says it; ``None`` without one.
+        social: likewise the social APIs, with their tokens.
     """
 
     server: Server
@@ -66,6 +69,8 @@ class Site:
     pool_max: int = 4
     stripe_api_url: str | None = None
     payments_per_second: float = 0
+    clickhouse: Mapping[str, Any] | None = field(default=None, repr=False)
+    social: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def faults(self) -> Path:
