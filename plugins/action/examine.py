@@ -11,8 +11,11 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import (
+    auth_keepsake,  # noqa: F401 - makes the run's key before its workers are forked
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_steps import COLLECTION, only_looks
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_steps import COLLECTION, may_examine
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.rules import all_hold
 
 _ACTIONS = "ansible_collections.brandconnect.incidents.plugins.action."
@@ -81,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
 
 def _entries(given: Any) -> list[Mapping[str, Any]]:
-    """The entries, each of which names a module that only looks.
+    """The entries, each of which names a module that only looks or probes.
 
     Raises:
         IncidentsError: one does not, or has keys that nobody reads.
@@ -94,6 +97,6 @@ def _entries(given: Any) -> list[Mapping[str, Any]]:
             raise IncidentsError(f"{where}: it needs as and module")
         if strange := sorted(set(entry) - _KEYS):
             raise IncidentsError(f"{where}: unknown key {strange[0]!r}; known are {', '.join(sorted(_KEYS))}")
-        if not only_looks(str(entry["module"])):
+        if not may_examine(str(entry["module"])):
             raise IncidentsError(f"{where}: {entry['module']} is no module of this collection that only looks")
     return given

@@ -52,16 +52,19 @@ class ActionModule(RecordingAction):
         **_ONE,
         "check": {"type": "str"},
         "findings": {"type": "raw"},
+        "more": {"type": "str"},
     }
 
     def record(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Judge, and hand what was found to the journal and to the plan."""
-        several = arguments.pop("findings")
+        several, more = arguments.pop("findings"), arguments.pop("more")
         if (several is None) == (arguments["check"] is None):
             raise IncidentsError("Judging: either check or findings is needed")
         given = [arguments] if several is None else several
         if not isinstance(given, list):
             raise IncidentsError("Reading findings: it is no list")
+        if more and several is not None:
+            given = [*given, *self._named(more)]
         host = task_vars["inventory_hostname"]
         if several is None:
             found = [self._finding(self._templar, arguments, host)]
@@ -72,6 +75,13 @@ class ActionModule(RecordingAction):
         own = run_id()
         facts = [*remembered(task_vars, "runbook_findings"), *({**each, "run_id": own} for each in found)]
         return {**recorded, "ansible_facts": {"runbook_findings": facts}}
+
+    def _named(self, name: str) -> list[Any]:
+        """Return the findings of a variable as they are written, not templated; none where it is not set."""
+        found = self._templar.available_variables.get(name, [])
+        if not isinstance(found, list):
+            raise IncidentsError(f"Reading findings of {name}: it is no list")
+        return found
 
     def _finding(self, templar: Any, given: dict[str, Any], host: str, cannot: str | None = None) -> dict[str, Any]:
         if cannot is not None:
@@ -112,7 +122,7 @@ class ActionModule(RecordingAction):
                 if name in given:
                     read[name] = to_plain(templar.template(given[name]))
         except AnsibleError as error:
-            read |= {"check": str(given["check"]), "data": {}}
+            read |= {"check": str(read["check"] or given["check"]), "data": {}}
             return self._finding(templar, read, host, f"{name} could not be evaluated: {error}")
         return self._finding(templar, read, host)
 

@@ -26,7 +26,6 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_reco
     loud,
     records,
 )
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_senders import Senders
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_states import Zeal
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import (
     RecordingAction,
@@ -87,6 +86,11 @@ class ActionModule(RecordingAction):
         silent = self._silent(arguments, result)
         if silent:
             return _shown(_drafts(_situation(arguments, header, result, outbox.messages()), arguments), silent)
+        # a diagnosis sends nothing, and does not wait for what sends
+        from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_senders import (  # noqa: PLC0415
+            Senders,
+        )
+
         with outbox.locked():
             known = outbox.messages()
             drafts = _drafts(_situation(arguments, header, result, known), arguments)

@@ -41,6 +41,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_res
     validate_result,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_steps import can_change, may_record
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.preload_templates import preload_templates
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_secrets import secret_values
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_variables import (
@@ -168,6 +169,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._pattern = ", ".join(map(str, play.hosts)) if isinstance(play.hosts, list) else str(play.hosts)
         if belonging is not None:
             self._open(belonging)
+        preload_templates(play.get_loader())
         gc.freeze()  # every task is a fork; what is there by now need not be looked through, and copied, by each
 
     @_or_stop
@@ -186,7 +188,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         if self._recorder:
             step = _step(host, task, task.get_name())
             action = task.resolved_action if "{{" not in task.action else None
-            self._recorder.step_started(step, mutates=can_change(action, task.check_mode))
+            self._recorder.step_started(step, mutates=can_change(action, task.check_mode, task.args))
 
     @_or_stop
     def v2_runner_on_ok(self, result: Any) -> None:

@@ -32,6 +32,12 @@ options:
     description: Seconds that rates are taken over. Give some scrape intervals.
     type: int
     default: 300
+  before_s:
+    description:
+      - Seconds to look back for one more comparison, such as with the time before a rollout; at most a week. V(0) for
+        none.
+    type: int
+    default: 0
   slo_p95_ms:
     description: The objective. A p95 above this many milliseconds is slow.
     type: float
@@ -149,7 +155,8 @@ total:
   type: dict
   sample: {verdict: ok, rps: 41.2, request_share: 1.0, error_ratio: 0.0, p50_ms: 12.1, p95_ms: 412.0, p99_ms: 2100.0,
            mean_ms: 91.0, saturated: false, seconds_per_s: 3.75, time_share: 1.0, p95_day_ago_ms: 81.0,
-           times_day_ago: 5.09, rps_day_ago: 40.1, p95_week_ago_ms: null, times_week_ago: null, rps_week_ago: null}
+           times_day_ago: 5.09, rps_day_ago: 40.1, p95_week_ago_ms: null, times_week_ago: null, rps_week_ago: null,
+           p95_before_ms: null, times_before: null, rps_before: null}
 routes:
   description: Each route, those first that take the most time together.
   returned: success
@@ -210,11 +217,20 @@ routes:
     rps_week_ago:
       description: C(rps) a week ago.
       type: float
+    p95_before_ms:
+      description: C(p95_ms) O(before_s) ago; V(null) when not asked.
+      type: float
+    times_before:
+      description: How many times as high it is now.
+      type: float
+    rps_before:
+      description: C(rps) O(before_s) ago.
+      type: float
   sample:
     - {route: /api/campaigns, verdict: slow, rps: 2.1, request_share: 0.051, error_ratio: 0.0, p50_ms: 1400.0,
        p95_ms: 10000.0, p99_ms: 10000.0, mean_ms: 1610.0, saturated: true, seconds_per_s: 3.38, time_share: 0.9,
        p95_day_ago_ms: 92.0, times_day_ago: 108.7, rps_day_ago: 2.0, p95_week_ago_ms: null, times_week_ago: null,
-       rps_week_ago: null}
+       rps_week_ago: null, p95_before_ms: null, times_before: null, rps_before: null}
 routes_total:
   description: Number of routes.
   returned: success
@@ -336,6 +352,7 @@ SPEC = ModuleSpec(
         "job": {"type": "str", "default": "backend"},
         "metric": {"type": "str", "default": "http_request_duration_seconds"},
         "window_s": {"type": "int", "default": 300},
+        "before_s": {"type": "int", "default": 0},
         "slo_p95_ms": {"type": "float", "default": 500},
         "min_rps": {"type": "float", "default": 0.1},
         "exclude_routes": {"type": "list", "elements": "str", "default": []},

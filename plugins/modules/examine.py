@@ -19,7 +19,7 @@ options:
   reads:
     description:
       - What is read. Each entry has C(as), the name of its result; C(module), a module of this collection that only
-        looks; and optionally C(args), its options.
+        looks, or M(brandconnect.incidents.webhook_probe); and optionally C(args), its options.
       - C(when) is an expression or a list of which all must hold, without which the entry is left out and its result is
         empty. C(args), C(when) and C(vars), variables of the entry alone, are templated when it is its turn; C(found)
         is what was read so far, by C(as).

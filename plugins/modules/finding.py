@@ -53,6 +53,11 @@ options:
       - Evidence that cannot be evaluated makes its own finding V(unknown), and no other one.
     type: list
     elements: dict
+  more:
+    description:
+      - Name of a variable with more O(findings); none where it is not set. Its texts are templated as theirs are, one by
+        one. A list that a template makes has no texts left to choose from.
+    type: str
 extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.recording

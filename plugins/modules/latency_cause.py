@@ -67,6 +67,10 @@ options:
     description: Name of the database in RV(brandconnect.incidents.api_latency#module:parts).
     type: str
     default: database
+  pool_part:
+    description: Name of the wait for a connection of the API's own pool there.
+    type: str
+    default: pool
 extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.info
@@ -96,11 +100,12 @@ cause:
     - V(none) when it is not slow, V(no_traffic) when there is too little traffic to say so.
     - V(locks) when sessions of the database wait for locks.
     - V(one_pod) when one of several pods is slow.
-    - V(regression) when a rollout within O(deploy_window_s) made it slower than a day ago.
+    - V(regression) when a rollout within O(deploy_window_s) made it slower than before, or than a day ago where
+      that is not known.
     - V(capacity) when pods lack CPU or the autoscaler is at its maximum.
     - V(missing_index) when most time is spent in the database and a large table is read from end to end, V(slow_sql)
       when none is.
-    - V(pool) when the connections of the database are taken.
+    - V(slots) when the connections of the database are taken, V(pool) when requests wait for one of the API's own pool.
     - V(dependency) when most time is spent on a called service.
     - V(network) when it is slow before the API and not in it.
     - V(unknown) otherwise, see RV(gaps).
@@ -129,6 +134,19 @@ objection:
   returned: success
   type: str
   sample: null
+proposal:
+  description:
+    - With V(missing_index), the index that the most expensive plain statement on that table asks for, as
+      M(brandconnect.incidents.pg_index) takes it. V(null) where no statement says enough.
+  returned: success
+  type: dict
+  sample:
+    schema: public
+    table: campaigns
+    columns: [{name: status, order: asc}, {name: created_at, order: desc}]
+    method: btree
+    query_id: "-7041230215823321465"
+    statement: SELECT * FROM campaigns WHERE status = $1 ORDER BY created_at DESC LIMIT $2
 evidence:
   description: What was read, each with C(source).
   returned: success
@@ -176,6 +194,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         params["deploy_window_s"],
         params["database_part"],
         params["rows_per_scan"],
+        params["pool_part"],
     )
     found = latency_cause({name: params[name] for name in INPUTS}, limits, dt.datetime.now(dt.UTC))
     return {"changed": False, **found}
@@ -191,6 +210,7 @@ SPEC = ModuleSpec(
         "deploy_window_s": {"type": "float", "default": 1800},
         "rows_per_scan": {"type": "float", "default": 10000},
         "database_part": {"type": "str", "default": "database"},
+        "pool_part": {"type": "str", "default": "pool"},
     },
 )
 

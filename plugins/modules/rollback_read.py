@@ -47,7 +47,8 @@ steps:
   description:
     - The steps that may have something to give back. C(rollout) are options of
       M(brandconnect.incidents.k8s_rollout), null where there is nothing for it; C(objects) is the option of
-      M(brandconnect.incidents.k8s_restore).
+      M(brandconnect.incidents.k8s_restore). C(scale) and C(index) are options of
+      M(brandconnect.incidents.k8s_scale) and M(brandconnect.incidents.pg_index), null likewise.
   returned: success
   type: list
   elements: dict
@@ -60,4 +61,6 @@ steps:
         env_from: {}, expected: {uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d,
         env_fingerprints: {TYPEORM_POOL_MAX: 4b227777d4dd}}}
       objects: []
+      scale: null
+      index: null
 """

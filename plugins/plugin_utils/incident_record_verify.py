@@ -17,9 +17,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.bundle import TAG_LIST
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import listed, mapping, text
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_bundles import (
+    bundles_in,
+    verify_bundle,
+)
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import RESULT_NAME
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import holder_of
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
@@ -55,7 +60,7 @@ def verify_incident(directory: Path) -> Json:
     checks = [
         _check("journal", len(journal.records), damage),
         _result(directory, journal.records, under_way=holder is not None),
-        _evidence(directory, journal.records),
+        _evidence(directory, journal.records, under_way=holder is not None),
         _reports(directory, journal.records),
         _outbox(directory, journal.records),
     ]
@@ -133,17 +138,37 @@ def _difference(kept: Any, folded: Any, path: str = "") -> str | None:
     return None if kept == folded and isinstance(kept, bool) == isinstance(folded, bool) else path or "/"
 
 
-def _evidence(directory: Path, records: list[Json]) -> Json:
+def _evidence(directory: Path, records: list[Json], *, under_way: bool) -> Json:
     recorded = [mapping(record["data"]) for record in records if record["type"] == "evidence"]
     problems = [found for item in recorded if (found := _file(directory, item))]
-    names = {text(item.get("path")) for item in recorded}
+    names = {text(item.get("path")): text(item.get("sha256")) for item in recorded}
+    bundles = bundles_in(directory / EVIDENCE)
+    checked = len(recorded)
+    for bundle in bundles:
+        read, found_there = _bundle(directory, bundle, names, under_way=under_way)
+        checked, problems = checked + read, problems + found_there
     for path in _below(directory / EVIDENCE):
         name = path.relative_to(directory).as_posix()
+        if any(bundle in path.parents for bundle in bundles):
+            continue
         if path.name == _SUMS and name not in names:
             problems += _sums(directory, path)
         elif name not in names:
             problems.append(_problem(name, "it is not recorded in the journal"))
-    return _check("evidence", len(recorded), problems, absent=not recorded)
+    return _check("evidence", checked, problems, absent=not checked)
+
+
+def _bundle(directory: Path, bundle: Path, recorded: Mapping[str, str], *, under_way: bool) -> tuple[int, list[Json]]:
+    """A bundle has its own lists; the journal holds the SHA-256 of the one that covers the others."""
+    place = bundle.relative_to(directory).as_posix()
+    top = f"{place}/{TAG_LIST}"
+    read, said = verify_bundle(bundle, anchor=recorded.get(top), under_way=under_way)
+    # what the journal says of a file was compared already
+    problems = [_problem(f"{place}/{path}".removesuffix("/."), problem) for path, problem in said]
+    problems = [item for item in problems if item["where"] not in recorded]
+    if top not in recorded and not under_way and (bundle / TAG_LIST).exists():
+        problems.append(_problem(top, "it is not recorded in the journal"))
+    return read, problems
 
 
 def _file(directory: Path, item: Mapping[str, Any]) -> Json | None:

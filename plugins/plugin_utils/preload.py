@@ -10,5 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-with suppress(ImportError):  # the client says what is missing
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.lean_import import without
+
+with suppress(ImportError), without("kubernetes_validate"):  # the client says what is missing
     import kubernetes  # noqa: F401

@@ -27,8 +27,13 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "pass", "pwd", "dsn")
 _NO_SECRET_ENDINGS = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
-# the shell's directories; remediations
-_WHOLE_NAMES_WITHOUT = frozenset({"pwd", "oldpwd", "restore-jwt-secret", "restore-webhook-secret"})
+# the shell's directories; remediations; classes of log lines
+_WHOLE_NAMES_WITHOUT = frozenset(
+    {
+        *("pwd", "oldpwd", "restore-jwt-secret", "rotate-jwt-secret", "restore-webhook-secret"),
+        *("jwt_missing", "jwt_invalid"),
+    }
+)
 _KEY_KINDS = frozenset(
     {
         *("api", "access", "private", "secret", "signing", "signature", "encryption", "master", "account", "storage"),
@@ -53,6 +58,7 @@ _ABOUT = frozenset(
         *("field", "header", "env", "variable", "var", "lookup", "host", "port", "user", "username", "namespace"),
         *("endpoint", "issuer", "audience", "scope", "scopes", "fingerprint", "arn", "checking", "authentication"),
         *("encryption", "hash", "store", "backend", "provider", "usage", "status", "description", "title", "label"),
+        "verdict",
     }
 )
 _BESIDE = frozenset(

@@ -4,8 +4,8 @@
 Machines differ and are noisy, so compare the figures with each other.
 
 Prints the median of five of: an empty play, what one more check costs in process and as an ordinary module, the whole
-diagnosis of each incident type in the lab with Ansible alone, with the command, while the cluster's API hangs, and
-while Stripe hangs, ``--help`` and ``list``.
+diagnosis of each incident type in the lab with Ansible alone, with the command, while a system hangs, ``--help`` and
+``list``. With arguments, only the incident types that they name, such as ``payment_failure``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ RUNS = 5
 CHECKS = 10
 TIME_OUT_S = 3
 FIRST_SCRAPE_S = 15  # until Prometheus knows the rates of a lab that has just come up
+# Each incident type with the systems whose silence it has to bear
+INCIDENTS = {
+    "pool_exhaustion": ("kubernetes",),
+    "payment_failure": ("stripe",),
+    "webhook_failures": ("stripe",),
+    "ingestion_lag": ("clickhouse", "social"),
+    "auth_down": ("redis", "vault"),
+    "api_latency": ("prometheus",),
+}
 AIM_CHECK_S = 0.040
 AIM_DIAGNOSIS_S = 2.5
 AIM_HELP_S = 0.20
@@ -85,27 +94,43 @@ def diagnosis(incident: str, **extra: Any) -> list[str]:
     return [*command, "-e", json.dumps(extra)] if extra else command
 
 
-def hanging(floor: float) -> None:
-    """The same diagnosis while a system takes connections and never answers: one time-out, not several."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        cluster = {"kubernetes_host": f"https://{address}", "kubernetes_api_key": "t0ken"}
-        cluster |= {"kubernetes_request_timeout": TIME_OUT_S}
-        command = diagnosis("pool_exhaustion", **cluster)
-        row("pool_exhaustion, API server silent", timed(command), TIME_OUT_S + AIM_DIAGNOSIS_S, floor)
-        stripe = {"stripe_api_url": f"http://{address}", "stripe_request_timeout": TIME_OUT_S}
-        for incident in ("payment_failure", "webhook_failures"):
-            command = diagnosis(incident, **stripe)
-            row(f"{incident}, Stripe silent", timed(command), TIME_OUT_S + AIM_DIAGNOSIS_S, floor)
+def silent(address: str) -> dict[str, dict[str, Any]]:
+    """Where each system is looked for instead: somebody takes connections there and never answers."""
+    host, port = address.split(":")
+    url = f"http://{address}"
+    return {
+        "kubernetes": {
+            "kubernetes_host": f"https://{address}",
+            "kubernetes_api_key": "t0ken",
+            "kubernetes_request_timeout": TIME_OUT_S,
+        },
+        "stripe": {"stripe_api_url": url, "stripe_request_timeout": TIME_OUT_S},
+        "clickhouse": {"clickhouse_url": url, "clickhouse_request_timeout": TIME_OUT_S},
+        "social": {
+            "social_urls": dict.fromkeys(("meta", "tiktok", "youtube"), url),
+            "social_request_timeout": TIME_OUT_S,
+        },
+        "redis": {"redis_host": host, "redis_port": int(port), "redis_request_timeout": TIME_OUT_S},
+        "vault": {"vault_addr": url, "vault_request_timeout": TIME_OUT_S},
+        "prometheus": {"prometheus_url": url, "prometheus_request_timeout": TIME_OUT_S},
+    }
+
+
+def hanging(incident: str, floor: float) -> None:
+    """The same diagnosis while a system hangs: it costs one time-out, not several."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        variables = silent(f"127.0.0.1:{listener.getsockname()[1]}")
+        for system in INCIDENTS[incident]:
+            command = diagnosis(incident, **variables[system])
+            row(f"{incident}, {system} silent", timed(command), TIME_OUT_S + AIM_DIAGNOSIS_S, floor)
 
 
 def timed(command: list[str]) -> float:
     return median_of(lambda: once(command, ENVIRONMENT))
 
 
-def measure(directory: Path) -> None:
-    floor = median_of(lambda: once(play(directory, "empty", None, 0, "local"), ENVIRONMENT))
-    row("empty play", floor)
+def checks(directory: Path, floor: float) -> None:
+    """What one more check costs."""
     here = per_check(directory, floor, "in_process", activity(), "local", CHECKS)
     row("one check more, pg_activity in process", here, AIM_CHECK_S, floor)
     shipped = per_check(directory, floor, "shipped", activity(), "elsewhere", CHECKS // 2)
@@ -113,15 +138,29 @@ def measure(directory: Path) -> None:
     ping = per_check(directory, floor, "stock", {"ansible.builtin.ping": {}}, "local", CHECKS // 2)
     row("one check more, the stock module ping", ping, None, floor)
     print(f"{'in process, a check costs':<48}{here / shipped:>9.3f} of the same check as a module")
-    for incident in ("pool_exhaustion", "payment_failure", "webhook_failures"):
-        row(f"diagnosis of {incident}, ansible-playbook", timed(diagnosis(incident)), AIM_DIAGNOSIS_S, floor)
+
+
+def the_command(floor: float) -> None:
+    """What is waited for when the command is used."""
     command = [str(BIN / "runbook"), "run", "pool-exhaustion", "-i", "inventory/lab", "--output", "json"]
     row("diagnosis of pool-exhaustion, runbook run", timed(command), None, floor)
-    hanging(floor)
     row("runbook --help", median_of(lambda: once([str(BIN / "runbook"), "--help"], ENVIRONMENT)), AIM_HELP_S)
     row("runbook list", median_of(lambda: once([str(BIN / "runbook"), "list"], ENVIRONMENT)), AIM_LIST_S)
 
 
+def measure(directory: Path, only: list[str]) -> None:
+    floor = median_of(lambda: once(play(directory, "empty", None, 0, "local"), ENVIRONMENT))
+    row("empty play", floor)
+    for incident in only or INCIDENTS:
+        row(f"diagnosis of {incident}, ansible-playbook", timed(diagnosis(incident)), AIM_DIAGNOSIS_S, floor)
+        hanging(incident, floor)
+    if not only:
+        checks(directory, floor)
+        the_command(floor)
+
+
+if unknown := set(sys.argv[1:]) - set(INCIDENTS):
+    sys.exit(f"bench: no incident type {', '.join(sorted(unknown))}; known: {', '.join(INCIDENTS)}")
 with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
     workspace = Path(name)
     ENVIRONMENT = {
@@ -134,6 +173,6 @@ with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
     once([str(BIN / "runbook"), "lab", "up"], ENVIRONMENT)
     time.sleep(FIRST_SCRAPE_S)
     try:
-        measure(workspace)
+        measure(workspace, sys.argv[1:])
     finally:
         once([str(BIN / "runbook"), "lab", "down"], ENVIRONMENT)

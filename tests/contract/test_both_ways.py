@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from support import (
+    both_ways_auth,
     both_ways_clickhouse,
     both_ways_data,
     both_ways_latency,
@@ -49,6 +50,7 @@ def topics(login: dict[str, Any]) -> dict[str, dict[str, Case]]:
         "kubernetes": kubernetes_cases(),
         "communications": communication_cases(),
         "pure": pure_cases(),
+        "auth": both_ways_auth.cases(),
         "data": both_ways_data.cases(),
         "clickhouse": both_ways_clickhouse.cases(),
         "latency": both_ways_latency.cases(),

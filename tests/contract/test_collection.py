@@ -22,6 +22,8 @@ IN_SPEC_ONLY = {"fallback", "no_log", "options"}
 IN_DOCS_ONLY = {"description", "suboptions", "version_added"}
 # what a Secret of Kubernetes and its key are called, and whether it is as it should be
 NAMES_OF_SECRETS = {"secret_name", "secret_key", "stored_secret", "stored_secret_key"}
+# names of fields, how often, whether, and what other modules said without a value
+NAMES_OF_SECRETS |= {"password_field", "token_field", "token_checks", "wrong_password", "secret", "redis_secret"}
 
 
 def load(path: Path) -> Any:

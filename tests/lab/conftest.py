@@ -97,7 +97,7 @@ def secrets_of() -> Callable[[Lab], list[str]]:
     def read(lab: Lab) -> list[str]:
         server = lab.server
         keys = lab.read().stripe.keys.secrets() if lab.read().stripe else []
-        return [*keys, *(login.password for login in (server.superuser, server.ops, server.app))]
+        return [*keys, *(login.password for login in (server.superuser, server.ops, server.app, server.dba))]
 
     return read
 

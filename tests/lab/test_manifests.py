@@ -38,7 +38,7 @@ OTHERS = 1  # the metric worker's session
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A lab that nobody starts."""
-    logins = {name: Login.generate(name) for name in ("superuser", "ops", "app")}
+    logins = {name: Login.generate(name) for name in ("superuser", "ops", "app", "dba")}
     server = Server(
         folder=tmp_path / "pg/bin",
         major=15,
@@ -127,6 +127,14 @@ def test_the_healthy_lab_fits_its_connection_budget(objects: dict[tuple[str, str
     assert objects["HorizontalPodAutoscaler", "backend"]["spec"]["maxReplicas"] == BACKEND_MAXIMUM
     assert need(int(values(backend)["TYPEORM_POOL_MAX"])) <= math.floor(USABLE * 0.8) < need(LEAKING_POOL_MAX)
     assert LEAKING_POOL_MAX * backend["spec"]["replicas"] + OTHERS == USABLE, "the leak takes every slot"
+
+
+def test_the_backend_finds_redis_by_its_service(site: Site, objects: dict[tuple[str, str], dict[str, Any]]) -> None:
+    assert values(objects["Deployment", "backend"])["REDIS_URL"] == "$(REDIS_SERVICE_HOST):$(REDIS_SERVICE_PORT)"
+    order = list(objects)
+    assert order.index(("Service", "redis")) < order.index(("Deployment", "backend")), "as it is known from then on"
+    (without,) = [each for each in manifests(replace(site, redis=None)) if each["kind"] == "Deployment"][:1]
+    assert not {"REDIS_URL", "REDIS_PASSWORD"} & set(values(without))
 
 
 def test_scenarios_are_made_of_faults_that_exist(tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ def test_quantiles_are_those_of_prometheus(prometheus: RealPrometheus) -> None:
     for offset, key in (("offset 1d", "p95_day_ago_ms"), ("offset 7d", "p95_week_ago_ms")):
         expected = theirs(prometheus, 0.95, offset=offset)
         assert {route: routes[route][key] for route in expected} == pytest.approx(expected, rel=0.01)
+    before = by_route(measure(prometheus.url, before_s=86400))
+    assert {route: row["p95_before_ms"] for route, row in before.items()} == {
+        route: row["p95_day_ago_ms"] for route, row in routes.items()
+    }
+    assert before["/api/campaigns"]["times_before"] == routes["/api/campaigns"]["times_day_ago"]
+    assert {row["p95_before_ms"] for row in routes.values()} == {None}
     checked = measure(prometheus.url, check_mode=True)
     assert by_route(checked)["/api/campaigns"]["p95_ms"] == 2500
 

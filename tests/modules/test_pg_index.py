@@ -25,7 +25,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import
 from ansible_collections.brandconnect.incidents.plugins.modules.pg_index import SPEC
 from incident_runbooks.lab.postgres import has_statement_statistics
 
-DBA, PASSWORD = "brandconnect_dba", "dba-of-a-throw-away-server"
+DBA, PASSWORD = "index_dba", "dba-of-a-throw-away-server"
 INCIDENT = "api-latency-20261128T101500Z-3fa1"
 TABLE = 'Sales "2026" %s'  # whoever forgets to quote stumbles
 NAME = 'idx_Sales "2026" %s_status_created_at_desc'

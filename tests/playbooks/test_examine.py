@@ -121,3 +121,16 @@ def test_it_only_looks(bench: Bench, closed: int) -> None:
     ran = examined(bench, {"as": "rows", **postgres(closed)}, check_mode=True)
     assert shown(ran)["rows"]["reachable"] is False
     assert "changed=0" in ran.output
+
+
+def test_what_sends_something_to_find_out_is_on_the_disk_before_it_begins(bench: Bench, closed: int) -> None:
+    urls = [{"name": "public", "url": f"http://127.0.0.1:{closed}/webhook"}]
+    probe = {"as": "probe", "module": "webhook_probe", "args": {"urls": urls}}
+    ran = examined(bench, {"as": "rows", **postgres(closed)}, probe)
+    found = shown(ran)
+    assert (found["rows"]["cause"], found["probe"]["cause"]) == ("refused", "refused")
+    assert [step["mutates"] for step in ran.of_type("step_started")] == [True, False]
+    looked = Bench(bench.collections, bench.directory / "looks")
+    looked.directory.mkdir()
+    ran = examined(looked, {"as": "rows", **postgres(closed)})
+    assert [step["mutates"] for step in ran.of_type("step_started")] == [False, False]

@@ -50,8 +50,11 @@ def judged(bench: Bench, arguments: dict[str, Any], **task: Any) -> Any:
     return bench.run(bench.playbook([{"tasks": [{"name": "Judge", FINDINGS: arguments, **task}]}]))
 
 
-def test_each_is_judged_by_itself(bench: Bench) -> None:
-    ran = judged(bench, {"findings": SEEN["findings"]}, vars=SEEN["vars"])
+@pytest.mark.parametrize("here", [6, 2, 0])
+def test_each_is_judged_by_itself(bench: Bench, here: int) -> None:
+    """Whether it stands in the task, or in a variable of which the task names the name."""
+    listed = {"findings": SEEN["findings"][:here], "more": "others"}
+    ran = judged(bench, listed, vars={**SEEN["vars"], "others": SEEN["findings"][here:]})
     found = {each["check"]: each for each in ran.result["findings"]}
     assert {name: (each["status"], each["cause"]) for name, each in found.items()} == {
         "load": ("down", "too_much"),
@@ -83,10 +86,11 @@ def test_what_a_system_said_is_no_template(bench: Bench) -> None:
         ({"findings": [{"rules": []}]}, "finding 1: it needs check"),
         ({"findings": [{"check": "load", "colour": "red"}]}, "finding 1: unknown key 'colour'"),
         ({"findings": "load"}, "it is no list"),
+        ({"findings": [], "more": "others"}, "findings of others: it is no list"),
     ],
 )
 def test_what_cannot_be_read_fails(bench: Bench, arguments: dict[str, Any], said: str) -> None:
-    ran = judged(bench, arguments)
+    ran = judged(bench, arguments, vars={"others": "{{ [1] }}"})
     assert ran.rc != 0
     assert said in ran.output
     assert "Traceback" not in ran.output

@@ -128,7 +128,8 @@ class World:
         inventory = json.loads((self.lab.directory.path / "inventory.json").read_text(encoding="utf-8"))
         stripe = inventory["_meta"]["hostvars"]["stripe"]
         tokens = json.loads((self.lab.cluster.directory / "tokens.json").read_text(encoding="utf-8"))
-        logins = (self.lab.server.superuser, self.lab.server.ops, self.lab.server.app)
+        server = self.lab.server
+        logins = (server.superuser, server.ops, server.app, server.dba)
         return [
             *self.lab.stripe.keys.secrets(),
             *self.lab.cluster.credentials.to_plain().values(),

@@ -72,10 +72,12 @@ class Workload:
             )
 
     def request(
-        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str | None = None
     ) -> tuple[int, Any]:
         """Return status and body (JSON where it is); ``(0, None)`` while nothing listens."""
-        request = urllib.request.Request(self._address + path, data=body, headers=dict(headers or {}))  # noqa: S310 - http, see above
+        request = urllib.request.Request(  # noqa: S310 - http, see above
+            self._address + path, data=body, headers=dict(headers or {}), method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - http, see above
                 return response.status, _content(response.read())
@@ -86,6 +88,9 @@ class Workload:
 
     def post(self, path: str, document: Any) -> tuple[int, Any]:
         return self.request(path, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def patch(self, path: str, document: Any) -> tuple[int, Any]:
+        return self.request(path, json.dumps(document).encode(), {"Content-Type": "application/json"}, "PATCH")
 
     def wait_ready(self) -> Workload:
         eventually(lambda: self.request("/api/health/ready")[0] == 200, f"ready\n{self.text()}")

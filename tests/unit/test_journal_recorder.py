@@ -119,6 +119,24 @@ def test_what_is_not_known_to_look_only_can_change_something(action: str, check_
     assert can_change(action, check_mode) is changes
 
 
+@pytest.mark.parametrize(
+    ("arguments", "check_mode", "changes"),
+    [
+        ({"reads": [{"as": "a", "module": "sql_query"}, {"as": "b", "module": "k8s_logs"}]}, False, False),
+        ({"reads": [{"as": "a", "module": "sql_query"}, {"as": "b", "module": "webhook_probe"}]}, False, True),
+        ({"reads": [{"as": "a", "module": "webhook_probe"}]}, True, False),
+        ({"reads": [{"as": "a", "module": "{{ which }}"}]}, False, True),
+        ({"reads": ["sql_query"]}, False, True),
+        ({"reads": "{{ all }}"}, False, True),
+        ({}, False, True),
+        (None, False, True),
+    ],
+    ids=["looks", "probes", "check-mode", "template", "malformed", "template-list", "none", "unknown"],
+)
+def test_what_several_modules_do_is_what_each_of_them_does(arguments: Any, check_mode: Any, changes: bool) -> None:
+    assert can_change("brandconnect.incidents.examine", check_mode, arguments) is changes
+
+
 def test_only_this_collection_may_record() -> None:
     assert may_record("brandconnect.incidents.finding")
     assert not may_record("brandconnect.incidents_evil.finding")

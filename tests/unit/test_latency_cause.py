@@ -21,8 +21,10 @@ LIMITS = Limits(500, 0.25, 0.5, 1800, "database", 10000)
 FITS = {"connection_budget": {"fits": True, "reason": "it fits"}}
 
 
-def latency(verdict: str = "slow", *, times_day_ago: float | None = 1.0, **given: Any) -> dict[str, Any]:
-    total = {"p95_ms": 900.0, "seconds_per_s": 4.0, "times_day_ago": times_day_ago}
+def latency(
+    verdict: str = "slow", *, times_day_ago: float | None = 1.0, times_before: float | None = None, **given: Any
+) -> dict[str, Any]:
+    total = {"p95_ms": 900.0, "seconds_per_s": 4.0, "times_day_ago": times_day_ago, "times_before": times_before}
     return {"reachable": True, "verdict": verdict, "reason": f"it is {verdict}", "total": total, **given}
 
 
@@ -55,6 +57,8 @@ def statements(load: float = 1.0, rows: int = 2000000, blocking: Any = None) -> 
 AUTOSCALER = {"reachable": True, "autoscaler": {"name": "b", "max": 6, "at_max": True, "wants_more": True}}
 BLOCKED = {"reachable": True, "blocking": {"blocked": [{"pid": 2}], "roots": [{"pid": 1}]}}
 DATABASE = {"database": {"share": 0.8}}
+WAITS = {"pool": {"share": 0.7}}
+ROOM = {"reachable": True, "slots": {"used_ratio": 0.4, "free": 10}}
 
 TABLE: list[tuple[str, dict[str, Any]]] = [
     ("missing_index", {"latency": latency(parts=DATABASE), "statements": statements()}),
@@ -72,7 +76,11 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("regression", {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:45:00Z")}),
     ("no_traffic", {"latency": latency("no_traffic")}),
     ("no_traffic", {"latency": latency("low_volume")}),
-    ("pool", {"activity": {"reachable": True, "slots": {"used_ratio": 0.97}}, **FITS}),
+    ("slots", {"activity": {"reachable": True, "slots": {"used_ratio": 0.97}}}),
+    ("pool", {"latency": latency(parts=WAITS), "activity": ROOM, **FITS}),
+    ("pool", {"latency": latency(parts=WAITS | DATABASE), "activity": ROOM, "statements": statements(rows=9), **FITS}),
+    ("missing_index", {"latency": latency(parts=WAITS | {"database": {"share": 0.2}}), "statements": statements()}),
+    ("regression", {"latency": latency(times_before=3), "workload": workload("2026-11-28T09:45:00Z")}),
     ("none", {"latency": latency("ok", ingress_p95_ms=400.0)}),
 ]
 
@@ -102,6 +110,8 @@ def test_every_cause_is_tested() -> None:
         {"latency": latency(parts={"database": {"share": None}, "stripe": {"share": 0.4}})},
         {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:20:00Z")},
         {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:45:00Z", "1")},
+        {"latency": latency(times_day_ago=4, times_before=1.1), "workload": workload("2026-11-28T09:45:00Z")},
+        {"latency": latency(parts={"pool": {"share": 0.4}}), "activity": ROOM},
         {"latency": latency(times_day_ago=None), "workload": workload("2026-11-28T09:45:00Z")},
         {
             "latency": latency(times_day_ago=4),
@@ -153,6 +163,31 @@ def test_nothing_grows_beyond_the_connections(given: dict[str, Any]) -> None:
     found = cause(hpa=AUTOSCALER, connection_budget=given)
     assert (found["cause"], found["remedy"], found["risk"]) == ("capacity", None, "safe")
     assert found["objection"]
+
+
+@pytest.mark.parametrize(("largest", "remedy"), [(5, "resize_pool"), (4, None), (None, None)])
+def test_a_pool_grows_only_where_a_larger_one_fits(largest: int | None, remedy: str | None) -> None:
+    term = {"name": "backend", "pool_max": 4, "need": 12}
+    budget = {"fits": True, "reason": "12 <= 13", "terms": [term, {"name": "others", "need": 1}]}
+    given = {**budget, "largest_fitting": {"backend": largest}}
+    found = cause(latency=latency(parts=WAITS), activity=ROOM, connection_budget=given)
+    assert (found["cause"], found["remedy"]) == ("pool", remedy)
+    assert bool(found["objection"]) == (remedy is None)
+
+
+def test_a_pool_does_not_grow_while_the_room_of_the_server_is_not_known() -> None:
+    found = cause(latency=latency(parts=WAITS), connection_budget={"fits": None, "reason": "no slots"})
+    assert (found["cause"], found["remedy"]) == ("pool", None)
+
+
+def test_an_index_is_proposed_for_the_statement_that_asks_for_it() -> None:
+    said = "SELECT id FROM campaigns WHERE status = $1 ORDER BY created_at DESC LIMIT $2"
+    row = {"query_id": "-1", "share": 0.9, "database": "app", "statement": said}
+    given = {**statements(), "server": {"database": "app"}, "statements": [row]}
+    proposal = cause(latency=latency(parts=DATABASE), statements=given)["proposal"]
+    assert [column["name"] for column in proposal["columns"]] == ["status", "created_at"]
+    assert cause(latency=latency(parts=DATABASE), statements=statements())["proposal"] is None
+    assert cause(activity=BLOCKED, statements=given)["proposal"] is None, "another cause"
 
 
 def test_locks_come_before_what_waits_for_them() -> None:

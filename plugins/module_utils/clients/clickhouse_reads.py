@@ -30,6 +30,7 @@ LIMITS = (
     " WHERE name IN ('old_parts_lifetime', 'parts_to_throw_insert', 'parts_to_delay_insert')"
 )
 DROP_LIMIT = "SELECT value FROM system.server_settings WHERE name = 'max_partition_size_to_drop'"
+LOGS = "%\\_log%"  # names of tables, for LIKE
 _BOUNDS = "min(min_date) AS min_date, max(max_date) AS max_date, min(min_time) AS min_time, max(max_time) AS max_time"
 # types whose values, or the values within, may be NULL and whose hash then is NULL, or that are hashed by value only
 _AS_TEXT = re.compile(r"(?:SimpleAggregateFunction\(\w+, ?)?(?:LowCardinality\()?Nullable\(|Variant\(|Dynamic|JSON")
@@ -125,11 +126,12 @@ def partitions(database: str, table: str | None = None, like: str = "%", partiti
     )
 
 
-def inactive(database: str, table: str | None = None) -> str:
-    """Parts that are no longer used and still take space."""
+def inactive(database: str, table: str | None = None, *, with_rows: bool = False) -> str:
+    """Parts that are no longer used and still take space; those without rows take next to none."""
+    only = " AND rows > 0" if with_rows else ""
     return (
         "SELECT table, partition_id, count() AS parts, sum(bytes_on_disk) AS size FROM system.parts"
-        f" WHERE NOT active AND {_of(database, table)}"
+        f" WHERE NOT active AND {_of(database, table)}{only}"
         f" GROUP BY table, partition_id ORDER BY size DESC LIMIT {MOST_ROWS}"
     )
 
@@ -142,6 +144,14 @@ def detached(database: str) -> str:
     )
 
 
+def detached_part(database: str, table: str, part: str) -> str:
+    """One detached part."""
+    return (
+        "SELECT name, reason, bytes_on_disk AS size FROM system.detached_parts"
+        f" WHERE {_of(database, table)} AND name = {quoted(part)}"
+    )
+
+
 def frozen(database: str) -> str:
     """Active parts that have a copy in ``shadow/``; 18.16 does not know them."""
     return (
@@ -150,10 +160,24 @@ def frozen(database: str) -> str:
     )
 
 
-def mutations(database: str | None = None, table: str | None = None) -> str:
-    """Mutations that are not done; a star, as 18.16 lacks the columns that say why."""
+def mutations(
+    database: str | None = None, table: str | None = None, among: Sequence[tuple[str, str]] | None = None
+) -> str:
+    """Mutations that are not done; a star, as 18.16 lacks the columns that say why.
+
+    Args:
+        among: only these, by table and id.
+    """
     of = f" AND {_of(database, table)}" if database else ""
+    if among is not None:
+        named = " OR ".join(f"(table = {quoted(name)} AND mutation_id = {quoted(each)})" for name, each in among)
+        of += f" AND ({named})"
     return f"SELECT * FROM system.mutations WHERE is_done = 0{of} ORDER BY create_time LIMIT 50"
+
+
+def log_columns(column: str) -> str:
+    """The type of a column in each table of ``system`` that has it."""
+    return f"SELECT table, name, type FROM system.columns WHERE database = 'system' AND name = {quoted(column)}"
 
 
 def merges() -> str:
@@ -247,3 +271,14 @@ def export(uri: str, columns: Sequence[Column], source: str) -> str:
 def drop(database: str, table: str, partition_id: str) -> str:
     """Drop a partition. One that there is not is dropped without a word."""
     return f"ALTER TABLE {full(database, table)} DROP PARTITION ID {quoted(partition_id)}"
+
+
+def drop_detached(database: str, table: str, part: str) -> str:
+    """Drop a detached part, which a server only does where the statement says so."""
+    return f"ALTER TABLE {full(database, table)} DROP DETACHED PART {quoted(part)} SETTINGS allow_drop_detached = 1"
+
+
+def kill_mutation(database: str, table: str, mutation_id: str) -> str:
+    """End a mutation and wait until it has ended; what it says of it is not wanted."""
+    of = f"{_of(database, table)} AND mutation_id = {quoted(mutation_id)}"
+    return f"KILL MUTATION WHERE {of} SYNC FORMAT Null"

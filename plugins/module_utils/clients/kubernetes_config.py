@@ -23,6 +23,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     KubernetesError,
     one_line,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.lean_import import without
 
 # The package takes half a second to load: only who asks a cluster something waits for it
 HAS_KUBERNETES = importlib.util.find_spec("kubernetes") is not None
@@ -55,7 +56,8 @@ def load_configuration(params: Mapping[str, Any], directory: str) -> Configurati
     Raises:
         KubernetesError: cause ``no_credentials``.
     """
-    from kubernetes.client import Configuration  # noqa: PLC0415 - see HAS_KUBERNETES
+    with without("kubernetes_validate"):  # for its dynamic client, which nothing here uses
+        from kubernetes.client import Configuration  # noqa: PLC0415 - see HAS_KUBERNETES
 
     configuration = Configuration()
     if not params.get("host") or params.get("kubeconfig") or params.get("context"):

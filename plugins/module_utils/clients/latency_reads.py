@@ -18,7 +18,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.prometheus_queries import Request
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.prometheus_targets import targets_facts
 
-_LATENCY = ("routes", "time", "errors", "day", "week", "instances")
+_LATENCY = ("routes", "time", "errors", "day", "week", "before", "instances")
 
 
 def judged(asked: Questions, replies: Mapping[Request, Reply], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Measured:
         errors: failed requests per second by route.
         day: as ``routes``, a day ago.
         week: a week ago.
+        before: a chosen time ago.
         instances: requests per second by instance and bucket.
         targets: as ``targets_facts`` gives them.
         throttling: share of throttled periods by pod.
@@ -65,6 +66,7 @@ class Measured:
     week: list[Sample] | None
     instances: list[Sample] | None
     targets: Mapping[str, Any]
+    before: list[Sample] | None = None
     throttling: list[Sample] | None = None
     ingress: list[Sample] | None = None
     parts: Mapping[str, list[Sample] | None] = field(default_factory=dict)
@@ -78,7 +80,7 @@ def judge(measured: Measured, limits: Limits, route_label: str, instance_label: 
     known_errors = None if measured.errors is None else errors
     earlier = {
         name: None if samples is None else histograms(samples, route_label)
-        for name, samples in (("day_ago", measured.day), ("week_ago", measured.week))
+        for name, samples in (("day_ago", measured.day), ("week_ago", measured.week), ("before", measured.before))
     }
     whole, spent = together(now.values()), None if measured.time is None else sum(time.values())
     frame = _Frame(limits, whole.per_s, spent)

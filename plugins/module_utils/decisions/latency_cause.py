@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import latency_cause_told as told
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.index_suggestion import suggest
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import parse_time
 
 SAFE, DISRUPTIVE = "safe", "disruptive"
@@ -25,18 +27,20 @@ REMEDIES: Mapping[str, tuple[str | None, str]] = {
     "one_pod": ("evict_pod", DISRUPTIVE),
     "regression": ("undo_rollout", DISRUPTIVE),
     "capacity": ("scale_backend", DISRUPTIVE),
-    "pool": ("resize_pool", DISRUPTIVE),
     "missing_index": ("create_index", DISRUPTIVE),
+    "slots": (None, SAFE),
+    "pool": ("resize_pool", DISRUPTIVE),
     "slow_sql": (None, SAFE),
     "dependency": (None, SAFE),
     "network": (None, SAFE),
     "unknown": (None, SAFE),
 }
-INPUTS = ("latency", "statements", "activity", "hpa", "top", "workload", "connection_budget")
-_WORSE = 2.0  # times the p95 of a day ago
+INPUTS = told.INPUTS
+_WORSE = 2.0  # times the p95 of before the rollout, or of a day ago
 _BEFORE_IT = 1.5  # the p95 before the API is so many times its own
 _SLOTS_TAKEN = 0.95
 _CPU_TAKEN = 0.9
+_LEAST_REST = 0.05  # waits are sampled, so that they may seem to be all there is
 Json = dict[str, Any]
 Verdict = tuple[str, str]
 
@@ -52,6 +56,7 @@ class Limits:
         deploy_s: a rollout within so many seconds may be the cause.
         database: name of the database among ``parts`` of the latency.
         rows_per_scan: a table of which so many rows are read from end to end lacks an index.
+        pool: name of the wait for a connection of the pool among ``parts`` of the latency.
     """
 
     slo_p95_ms: float
@@ -60,6 +65,7 @@ class Limits:
     deploy_s: float
     database: str
     rows_per_scan: float
+    pool: str = "pool"
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,12 @@ class _Case:
 
     def of(self, name: str) -> Mapping[str, Any]:
         """A result, or nothing when its system did not answer."""
-        result = self.given.get(name) or {}
-        if name == "connection_budget":
-            return result if result.get("fits") is not None else {}
-        return result if result.get("reachable") else {}
+        return told.answered(self.given, name)
+
+    def share(self, part: str) -> float | None:
+        """The share of the time of requests that the API measures for a part of it."""
+        found = ((self.of("latency").get("parts") or {}).get(part) or {}).get("share")
+        return None if found is None else float(found)
 
 
 def latency_cause(given: Mapping[str, Mapping[str, Any]], limits: Limits, now: dt.datetime) -> Json:
@@ -86,17 +94,18 @@ def latency_cause(given: Mapping[str, Mapping[str, Any]], limits: Limits, now: d
     """
     case = _Case(given, limits, now)
     found = next((verdict for row in _ROWS if (verdict := row(case))), None)
-    gaps = _gaps(case)
+    gaps = told.gaps(given)
     cause, reason = found or ("unknown", _nothing(gaps))
     remedy, risk = REMEDIES[cause]
-    objection = _objection(case, cause)
+    objection = told.objection(given, cause)
     return {
         "cause": cause,
         "reason": reason,
         "remedy": None if objection else remedy,
         "risk": risk if remedy and not objection else SAFE,
         "objection": objection,
-        "evidence": _evidence(case),
+        "proposal": _proposal(case) if cause == "missing_index" else None,
+        "evidence": told.evidence(given, _database_share(case)),
         "gaps": gaps,
     }
 
@@ -133,12 +142,15 @@ def _one_pod(case: _Case) -> Verdict | None:
 
 
 def _regression(case: _Case) -> Verdict | None:
-    """Every pod is new, not by a restart, and it is slower than a day ago."""
+    """Every pod is new, not by a restart, and it is slower than before, or than a day ago where that is not known."""
     result, latency = case.of("workload"), case.of("latency")
     workload = result.get("workload") or {}
     starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
     known = [start for start in starts if start]
-    times = (latency.get("total") or {}).get("times_day_ago")
+    total = latency.get("total") or {}
+    times, when = total.get("times_before"), "before"
+    if times is None:
+        times, when = total.get("times_day_ago"), "a day ago"
     if not known or len(known) < len(starts) or str(workload.get("revision")) in {"1", "None"}:
         return None
     restarted = parse_time(workload.get("restarted_at"))
@@ -148,7 +160,7 @@ def _regression(case: _Case) -> Verdict | None:
         return None
     return "regression", (
         f"revision {workload['revision']} was rolled out {since / 60:.0f} minutes ago, and p95 is {times:g} times that "
-        "of a day ago"
+        f"of {when}"
     )
 
 
@@ -167,19 +179,32 @@ def _capacity(case: _Case) -> Verdict | None:
 
 
 def _missing_index(case: _Case) -> Verdict | None:
+    """Slow statements fill the pool as well, so what counts is what requests do once they have a connection."""
+    share, table = _database_share(case), _read_whole(case)
+    if share is None or table is None:
+        return None
+    share = min(share / max(1 - (case.share(case.limits.pool) or 0.0), _LEAST_REST), 1.0)
+    if share < case.limits.share:
+        return None
+    rows = table["sequential_rows"] / table["sequential_scans"]
+    scans = f"{table['sequential_scans']} times in the sample, {rows:.0f} rows each"
+    return "missing_index", (
+        f"{share * 100:.0f} % of the time of requests is spent in the database; {table['schema']}.{table['table']} was "
+        f"read from end to end {scans}"
+    )
+
+
+def _slow_sql(case: _Case) -> Verdict | None:
     share = _database_share(case)
     if share is None or share < case.limits.share:
         return None
-    text = f"{share * 100:.0f} % of the time of requests is spent in the database"
-    table = _read_whole(case)
-    if table is None:
-        return "slow_sql", text
-    rows = table["sequential_rows"] / table["sequential_scans"]
-    scans = f"{table['sequential_scans']} times in the sample"
-    return (
-        "missing_index",
-        f"{text}; {table['schema']}.{table['table']} was read from end to end {scans}, {rows:.0f} rows each",
-    )
+    return "slow_sql", f"{share * 100:.0f} % of the time of requests is spent in the database"
+
+
+def _proposal(case: _Case) -> Json | None:
+    table, statements = _read_whole(case), case.of("statements")
+    database = (statements.get("server") or {}).get("database")
+    return suggest(statements.get("statements") or [], table, database) if table else None
 
 
 def _read_whole(case: _Case) -> Mapping[str, Any] | None:
@@ -193,11 +218,21 @@ def _read_whole(case: _Case) -> Mapping[str, Any] | None:
     return max(tables, key=lambda table: table["sequential_rows"], default=None)
 
 
-def _pool(case: _Case) -> Verdict | None:
+def _slots(case: _Case) -> Verdict | None:
     ratio = (case.of("activity").get("slots") or {}).get("used_ratio")
     if ratio is None or ratio < _SLOTS_TAKEN:
         return None
-    return "pool", f"{ratio * 100:.0f} % of the database's connections are taken"
+    return "slots", f"{ratio * 100:.0f} % of the database's connections are taken"
+
+
+def _pool(case: _Case) -> Verdict | None:
+    """The application's own pool; that the server has room is known by then, or told in ``objection``."""
+    share = case.share(case.limits.pool)
+    if share is None or share < case.limits.share:
+        return None
+    text = f"{min(share, 1.0) * 100:.0f} % of the time of requests they wait for a connection of the pool"
+    slots = case.of("activity").get("slots") or {}
+    return "pool", f"{text}, and {slots['free']} of the server's are free" if slots.get("free") is not None else text
 
 
 def _dependency(case: _Case) -> Verdict | None:
@@ -205,7 +240,7 @@ def _dependency(case: _Case) -> Verdict | None:
     shares = {
         name: part["share"]
         for name, part in parts.items()
-        if name != case.limits.database and (part or {}).get("share") is not None
+        if name not in {case.limits.database, case.limits.pool} and (part or {}).get("share") is not None
     }
     name = max(shares, key=lambda each: shares[each], default=None)
     if name is None or shares[name] < case.limits.share:
@@ -222,85 +257,21 @@ def _network(case: _Case) -> Verdict | None:
 
 
 _ROWS: tuple[Callable[[_Case], Verdict | None], ...] = (
-    _not_judged, _locks, _one_pod, _regression, _capacity, _missing_index, _pool, _dependency, _network,
+    _not_judged, _locks, _one_pod, _regression, _capacity, _missing_index, _slots, _pool, _slow_sql, _dependency,
+    _network,
 )  # fmt: skip
 
 
 def _database_share(case: _Case) -> float | None:
     """As the API measures it; else what statements took per second against what requests did."""
     latency, statistics = case.of("latency"), case.of("statements").get("statistics") or {}
-    measured = ((latency.get("parts") or {}).get(case.limits.database) or {}).get("share")
+    measured = case.share(case.limits.database)
     if measured is not None:
-        return float(measured)
+        return measured
     per_s, load = (latency.get("total") or {}).get("seconds_per_s"), statistics.get("load")
     if not per_s or load is None:
         return None
     return min(float(load) / float(per_s), 1.0)  # statements of others count as well
-
-
-def _objection(case: _Case, cause: str) -> str | None:
-    """Why what would help must not be done now."""
-    if cause not in {"capacity", "pool"}:
-        return None
-    result = case.given.get("connection_budget") or {}
-    if result.get("fits") is None:
-        return f"the connection budget is not known: {result.get('reason') or 'not asked'}"
-    if result["fits"] is False:
-        return f"the connections do not fit as it is: {result.get('reason')}"
-    return None
-
-
-def _evidence(case: _Case) -> list[Json]:
-    latency, hpa = case.of("latency"), case.of("hpa")
-    found: list[Json] = []
-    if latency:
-        found.append(
-            {
-                "source": "latency",
-                "verdict": latency.get("verdict"),
-                "p95_ms": (latency.get("total") or {}).get("p95_ms"),
-                "slow_routes": list(latency.get("slow_routes") or [])[:5],
-            }
-        )
-    if (share := _database_share(case)) is not None:
-        found.append({"source": "database", "share": round(share, 4)})
-    if statements := case.of("statements").get("statements"):
-        found.append(
-            {"source": "statements", "query_id": statements[0].get("query_id"), "share": statements[0].get("share")}
-        )
-    if hpa:
-        found.append({"source": "hpa", "verdict": hpa.get("verdict")})
-    if activity := case.of("activity"):
-        blocked = len((activity.get("blocking") or {}).get("blocked") or [])
-        found.append(
-            {"source": "activity", "blocked": blocked, "slots": (activity.get("slots") or {}).get("used_ratio")}
-        )
-    return found
-
-
-def _gaps(case: _Case) -> list[str]:
-    found = []
-    for name in INPUTS:
-        result = case.given.get(name) or {}
-        if not case.of(name):
-            said = result.get("message") or result.get("reason") or "not asked"
-            found.append(f"{name}: {said}")
-        else:
-            found += [f"{name}: {said}" for said in _incomplete(result)]
-    if (statistics := case.of("statements").get("statistics") or {}).get("available") is False:
-        found.append(f"statements: {statistics.get('cause')}, {statistics.get('hint')}")
-    found += [f"latency: {gap}" for gap in case.of("latency").get("gaps") or []]
-    return found
-
-
-def _incomplete(result: Mapping[str, Any]) -> list[str]:
-    """What a system that answered has not told."""
-    found = [f"{part.get('part')} could not be read: {part.get('message')}" for part in result.get("unknown") or []]
-    if result.get("cause") and not result.get("gaps"):
-        found.append(str(result.get("message") or result["cause"]))
-    if (visibility := result.get("visibility") or {}).get("sees_all") is False:
-        found.append(str(visibility.get("reason") or "the login does not see all sessions"))
-    return found
 
 
 def _nothing(gaps: list[str]) -> str:

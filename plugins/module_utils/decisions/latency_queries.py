@@ -38,6 +38,7 @@ class Questions:
     week: Request
     instances: Request
     targets: Request
+    before: Request | None = None
     throttling: Request | None = None
     ingress: Request | None = None
     parts: Mapping[str, Request] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Questions:
     def all(self) -> list[Request]:
         """Every request."""
         fixed = [self.routes, self.time, self.errors, self.day, self.week, self.instances, self.targets]
-        return [*fixed, *(each for each in (self.throttling, self.ingress) if each), *self.parts.values()]
+        return [*fixed, *(each for each in (self.before, self.throttling, self.ingress) if each), *self.parts.values()]
 
 
 def questions(params: Mapping[str, Any]) -> Questions:
@@ -60,6 +61,8 @@ def questions(params: Mapping[str, Any]) -> Questions:
     instance = _checked(_LABEL, "instance_label", params["instance_label"])
     if params["window_s"] < 1:
         raise IncidentsError(f"{ATTEMPTED}: window_s must be 1 or more, not {params['window_s']}")
+    if not 0 <= params["before_s"] <= WEEK_S:
+        raise IncidentsError(f"{ATTEMPTED}: before_s must be 0 to {WEEK_S}, not {params['before_s']}")
     window = f"{params['window_s']}s"
     matchers = [f"job={quoted(_job(params['job']))}", *_excluded(route, params["exclude_routes"])]
 
@@ -75,6 +78,7 @@ def questions(params: Mapping[str, Any]) -> Questions:
         day=rates(f"le, {route}", "bucket", offset_s=DAY_S),
         week=rates(f"le, {route}", "bucket", offset_s=WEEK_S),
         instances=rates(f"le, {instance}", "bucket"),
+        before=rates(f"le, {route}", "bucket", offset_s=params["before_s"]) if params["before_s"] else None,
         targets=targets_request(params["job"]),
         throttling=_throttling(params["throttling_matchers"], window),
         ingress=_promql("ingress_p95_query", params["ingress_p95_query"]),

@@ -38,15 +38,19 @@ _LIST = """\
 dir=$1; pod=$2; port=$3; shift 3
 : "${REDISCLI_AUTH:=${REDIS_PASSWORD:-}}"
 if [ -n "$REDISCLI_AUTH" ]; then export REDISCLI_AUTH; else unset REDISCLI_AUTH; fi
+ask() {
+  if ! command -v timeout > /dev/null; then redis-cli -e "$@" 2>&1; return; fi
+  timeout 2 redis-cli -e "$@" 2>&1 || { code=$?; [ "$code" -ne 124 ] || echo 'no answer within 2 s'; return "$code"; }
+}
 host=
 for each in 127.0.0.1 "$pod"; do
-  said=$(redis-cli -e -h "$each" -p "$port" PING 2>&1) && { host=$each; break; }
+  said=$(ask -h "$each" -p "$port" PING) && { host=$each; break; }
   case $said in *LOADING*|*MISCONF*|*MASTERDOWN*|*NOPERM*) host=$each; break;; esac
 done
 [ -n "$host" ] || printf 'refused\\t%s\\n' "$(printf '%s' "$said" | head -n 1)"
 for name in "$@"; do
   [ -n "$host" ] || break
-  said=$(redis-cli -e -h "$host" -p "$port" --raw CONFIG GET "$name" 2>&1) || {
+  said=$(ask -h "$host" -p "$port" --raw CONFIG GET "$name") || {
     printf 'refused\\t%s\\n' "$(printf '%s' "$said" | head -n 1)"; break; }
   value=$(printf '%s\\n' "$said" | sed -n 2p)
   [ -z "$said" ] || printf 'setting\\t%s\\t%s\\n' "$name" "$value"

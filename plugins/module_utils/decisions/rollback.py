@@ -20,6 +20,19 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
     RESTORE,
     judge_object,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_judges import (
+    UNKNOWN,
+    another,
+    cut,
+    judge_index,
+    judge_pods,
+    verdict_on,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    INDEX,
+    INDEX_KIND,
+    PODS,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_values import (
     ENV,
     OBJECT,
@@ -34,8 +47,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import source_text
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import NO_SURGE
 
-UNKNOWN, NOTHING = "unknown", "nothing"
-_SHOWN = 200
+NOTHING = "nothing"
 _DIFFERENCES = 10
 _STATUS = {RESTORE: "degraded", ALREADY: "ok", MOVED_ON: "degraded", UNKNOWN: "unknown", NOTHING: "skipped"}
 _NEXT = {
@@ -50,7 +62,8 @@ def compare(steps: Sequence[Json], present: Mapping[str, Sequence[Mapping[str, A
 
     Args:
         steps: as ``steps_of`` gives them.
-        present: results of ``k8s_rollout`` and ``k8s_restore`` in check mode, by the step's key.
+        present: results in check mode of ``k8s_rollout``, ``k8s_restore``, ``k8s_scale`` and ``pg_index``, by the
+            step's key.
         incident: the incident's id.
 
     Returns:
@@ -90,14 +103,18 @@ def _judge_value(value: Json, present: Sequence[Mapping[str, Any]], incident: st
     if failed or result is None:
         why = (failed or {}).get("msg") or next((each.get("reason") for each in present if each.get("reason")), None)
         reason = f"{label_of(value)} could not be read: {why or 'nothing was said about it'}"
-        return _verdict(value, UNKNOWN, reason)
+        return verdict_on(value, UNKNOWN, reason)
     return _JUDGES[value["what"]](value, result, incident, seen)
 
 
 def _is_about(result: Mapping[str, Any], value: Json) -> bool:
     if value["what"] == OBJECT:
         return _entry(result, value) is not None
+    if value["what"] == INDEX:
+        return "checks" in result
     before = result.get("before") or {}
+    if value["what"] == PODS:
+        return all(before.get(key) == value["workload"][key] for key in ("kind", "name")) and "scaled_by" in before
     return all(before.get(key) == value["object"][key] for key in ("kind", "name")) and "variables" in before
 
 
@@ -111,14 +128,14 @@ def _entry(result: Mapping[str, Any], value: Json) -> Mapping[str, Any] | None:
 def _judge_env(value: Json, result: Mapping[str, Any], _incident: str, seen: _Seen) -> Json:
     before = result["before"]
     if before["uid"] != value["object"]["uid"]:
-        return _another(value)
+        return another(value)
     mine = [
         each
         for each in before["variables"]
         if each["name"] == value["name"] and each["container"] == value["container"]
     ]
     if not mine:
-        return _verdict(value, MOVED_ON, f"the container {value['container']} does not exist any more")
+        return verdict_on(value, MOVED_ON, f"the container {value['container']} does not exist any more")
     state = seen.get(key_of(value), mine[0])
     texts = {"now": state_text(state)}
     return _by_fingerprint(value, state["fingerprint"], value["previous"], texts)
@@ -128,29 +145,29 @@ def _by_fingerprint(value: Json, now: str | None, then: Json, texts: Json) -> Js
     expected, previous = value["expected"], value["previous"]
     label, was = label_of(value), state_text(previous)
     if now == previous["fingerprint"]:
-        return _verdict(value, ALREADY, f"{label} is {was}, as before")
+        return verdict_on(value, ALREADY, f"{label} is {was}, as before")
     if now == expected["fingerprint"]:
         reason = f"{label} goes back from {texts['now']} to {was}"
-        return _verdict(value, RESTORE, reason, then=then, now=texts["now"], previous=was)
+        return verdict_on(value, RESTORE, reason, then=then, now=texts["now"], previous=was)
     reason = f"{label} was changed meanwhile: the runbook left {state_text(expected)}, now it is {texts['now']}"
     difference = {"what": label, "expected": state_text(expected), "now": texts["now"], "previous": was}
-    return _verdict(value, MOVED_ON, reason, differences=[difference])
+    return verdict_on(value, MOVED_ON, reason, differences=[difference])
 
 
 def _judge_replicas(value: Json, result: Mapping[str, Any], _incident: str, seen: _Seen) -> Json:
     before = result["before"]
     if before["uid"] != value["object"]["uid"]:
-        return _another(value)
+        return another(value)
     now = seen.get(key_of(value), before["replicas"])
     label = label_of(value)
     if now == value["previous"]:
-        return _verdict(value, ALREADY, f"{label} is {now}, as before")
+        return verdict_on(value, ALREADY, f"{label} is {now}, as before")
     if now == value["expected"]:
         reason = f"{label} goes back from {now} to {value['previous']}"
-        return _verdict(value, RESTORE, reason, then=value["previous"], now=str(now), previous=str(value["previous"]))
+        return verdict_on(value, RESTORE, reason, then=value["previous"], now=str(now), previous=str(value["previous"]))
     reason = f"{label} was changed meanwhile: the runbook left {value['expected']}, now it is {now}"
     numbers = {key: str(value[key]) for key in ("expected", "previous")}
-    return _verdict(value, MOVED_ON, reason, differences=[{"what": label, "now": str(now), **numbers}])
+    return verdict_on(value, MOVED_ON, reason, differences=[{"what": label, "now": str(now), **numbers}])
 
 
 def _judge_strategy(value: Json, result: Mapping[str, Any], _incident: str, seen: _Seen) -> Json:
@@ -160,8 +177,8 @@ def _judge_strategy(value: Json, result: Mapping[str, Any], _incident: str, seen
     label = label_of(value)
     if before["uid"] == value["object"]["uid"] and now == NO_SURGE and before.get("previous_strategy"):
         reason = f"{label} goes back from maxSurge 0 to what it was before the rollout that was cut off"
-        return _verdict(value, RESTORE, reason, then=value["previous"], now="maxSurge 0", previous="as before")
-    return _verdict(value, ALREADY, f"{label} was put back, or another one was set since")
+        return verdict_on(value, RESTORE, reason, then=value["previous"], now="maxSurge 0", previous="as before")
+    return verdict_on(value, ALREADY, f"{label} was put back, or another one was set since")
 
 
 def _judge_object(value: Json, result: Mapping[str, Any], incident: str, seen: _Seen) -> Json:
@@ -180,59 +197,39 @@ def _judge_object(value: Json, result: Mapping[str, Any], incident: str, seen: _
         then = ABSENT if previous is None else {**state, "fingerprint": previous}
         now = "as the runbook left it"
         what = "absent, as before" if previous is None else "as before"
-        return _verdict(value, verdict, f"{reason}; it becomes {what}", then=then, now=now, previous=what)
+        return verdict_on(value, verdict, f"{reason}; it becomes {what}", then=then, now=now, previous=what)
     differences = [
         {
             "what": f"{label_of(value)} {each['path']}",
-            "expected": _cut(each["old"]),
-            "now": _cut(each["new"]),
+            "expected": cut(each["old"]),
+            "now": cut(each["new"]),
             "previous": None,
         }
         for each in entry.get("differences") or []
     ]
-    return _verdict(value, verdict, reason, differences=differences if verdict == MOVED_ON else [])
+    return verdict_on(value, verdict, reason, differences=differences if verdict == MOVED_ON else [])
 
 
-_JUDGES = {ENV: _judge_env, REPLICAS: _judge_replicas, "strategy": _judge_strategy, OBJECT: _judge_object}
+_JUDGES = {
+    ENV: _judge_env,
+    REPLICAS: _judge_replicas,
+    "strategy": _judge_strategy,
+    OBJECT: _judge_object,
+    PODS: judge_pods,
+    INDEX: judge_index,
+}
 
 
 def _gone(value: Json) -> Json:
     about = value["object"]
-    return _verdict(value, MOVED_ON, f"{about['kind']} {about['name']} does not exist any more")
-
-
-def _another(value: Json) -> Json:
-    about = value["object"]
-    return _verdict(value, MOVED_ON, f"{about['kind']} {about['name']} is another object now, of the same name")
-
-
-def _verdict(value: Json, verdict: str, reason: str, **more: Any) -> Json:
-    target = {
-        "what": label_of(value),
-        **{key: value["object"].get(key) for key in ("kind", "namespace", "name", "uid")},
-        "now": more.get("now"),
-        "previous": more.get("previous"),
-    }
-    return {
-        "value": value,
-        "verdict": verdict,
-        "reason": reason,
-        "differences": more.get("differences", []),
-        "then": more.get("then"),
-        "target": target,
-    }
+    return verdict_on(value, MOVED_ON, f"{about['kind']} {about['name']} does not exist any more")
 
 
 def state_text(state: Mapping[str, Any]) -> str:
     """A variable's definition in words; values that look like secrets were masked when they were read."""
     if not state["set"]:
         return "not set"
-    return source_text(state["value_from"]) if state["value_from"] else _cut(state["value"]) or "empty"
-
-
-def _cut(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return source_text(state["value_from"]) if state["value_from"] else cut(state["value"]) or "empty"
 
 
 def finding_of(judged: Json) -> Json:
@@ -286,7 +283,7 @@ def to_restore(judged: Sequence[Json]) -> list[str]:
 
 
 def workloads(judged: Sequence[Json], keys: Sequence[str]) -> list[Json]:
-    """The objects that the steps of these keys touch, ``kind`` and ``name``."""
+    """The objects of the cluster that the steps of these keys touch, ``kind`` and ``name``."""
     targets = [target for each in judged if each["key"] in keys for target in each["targets"]]
-    found = {(target["kind"], target["name"]) for target in targets}
+    found = {(target["kind"], target["name"]) for target in targets if target["kind"] != INDEX_KIND}
     return [{"kind": kind, "name": name} for kind, name in sorted(found)]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.restoring import ALREADY
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback import UNKNOWN, compare
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback import compare
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_judges import UNKNOWN
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_values import key_of
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import Json
 

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    index_options,
+    scale_options,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_values import (
     object_options,
     rollout_options,
@@ -44,8 +48,9 @@ def steps_of(
 
     Returns:
         Each with ``key`` (unique), ``id``, ``run_id``, ``title``, ``risk``, ``at``, ``cut_off`` (the run ended before
-        it could say what it had done), ``values`` (see ``values_of``), ``rollout`` and ``objects`` (options of the
-        modules that give them back) and ``why_not`` (why there is nothing to do; ``None`` when there may be).
+        it could say what it had done), ``values`` (see ``values_of``), ``rollout``, ``objects``, ``scale``, ``index``
+        (options of the modules that give them back) and ``why_not`` (why there is nothing to do; ``None`` when there
+        may be).
     """
     runs = _runs(records)
     undone = {
@@ -116,6 +121,8 @@ def _step(
         "values": values,
         "rollout": rollout_options(values),
         "objects": object_options(values),
+        "scale": scale_options(values),
+        "index": index_options(values),
         "why_not": None,
     }
     by = undone.get((name, run.id))

@@ -12,6 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import substance
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    INDEX,
+    PODS,
+    is_index,
+    is_scale,
+    of_index,
+    of_scale,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import Json, fingerprint
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_strategy import NO_SURGE
 
@@ -27,15 +35,19 @@ def values_of(action: Mapping[str, Any]) -> list[Json]:
         action: a record of an action, or the plan's entry of one that was cut off; with ``cut_off``.
 
     Returns:
-        Each with ``what`` (``env``, ``replicas``, ``strategy`` or ``object``), ``object`` (kind, namespace, name, uid),
-        ``expected`` (as it was left; ``None`` when nobody has seen it), ``previous`` and ``why_not`` (why it cannot
-        be given back; ``None`` when it can).
+        Each with ``what`` (``env``, ``replicas``, ``strategy``, ``object``, ``pods`` or ``index``), ``object`` (kind,
+        namespace, name, uid), ``expected`` (as it was left; ``None`` when nobody has seen it), ``previous`` and
+        ``why_not`` (why it cannot be given back; ``None`` when it can).
     """
     found: list[Json] = []
     for target in action.get("targets") or []:
         if not isinstance(target, Mapping):
             continue
-        if isinstance(target.get("changes"), list):
+        if is_scale(target):
+            found += of_scale(action, target)
+        elif is_index(target):
+            found += of_index(action, target)
+        elif isinstance(target.get("changes"), list):
             found += _of_rollout(action, target)
         elif "operation" in target and "api_version" in target:
             found += _of_object(action, target)
@@ -132,6 +144,10 @@ def label_of(value: Mapping[str, Any]) -> str:
         return f"{value['name']} of {about['kind']} {about['name']}"
     if value["what"] == OBJECT:
         return f"{about['kind']}/{about['name']}"
+    if value["what"] == INDEX:
+        return f"index {about['name']} of {value['target']['schema']}.{value['target']['table']}"
+    if value["what"] == PODS:
+        return f"pods of {value['workload']['kind']} {value['workload']['name']}"
     return f"{value['what']} of {about['kind']} {about['name']}"
 
 

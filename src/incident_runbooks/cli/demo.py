@@ -45,6 +45,9 @@ class Rehearsal:
 REHEARSALS = {
     "pool-exhaustion": Rehearsal(fault="backend-leak", approve=("restart-backend",)),
     "payment-failure": Rehearsal(fault="stripe-rate-limited", approve=("lower-rate-limit",)),
+    "auth-down": Rehearsal(fault="jwt-key-stale", approve=("restart-auth",)),
+    "api-latency": Rehearsal(fault="latency-missing-index", approve=("create-index",)),
+    "ingestion-lag": Rehearsal(fault="social-rate-limited", approve=("slow-ingestion",)),
     "webhook-failures": Rehearsal(fault="webhook-secret-stale", approve=("restart-backend",)),
 }
 

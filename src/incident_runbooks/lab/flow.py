@@ -26,6 +26,10 @@ _WAITING = """
     SELECT count(*) FROM payments WHERE status = 'pending' AND NOT stripe_payment_intent_id ^@ %s
         AND created_at < now() - make_interval(secs => %s)
 """
+_BLOCKED = """
+    SELECT count(*) FROM pg_stat_activity AS waiting, unnest(pg_blocking_pids(waiting.pid)) AS holder
+    JOIN pg_stat_activity AS holding ON holding.pid = holder WHERE holding.application_name = %s
+"""
 # What customers have paid since, or have not
 _FORGET = """
     WITH gone AS (
@@ -117,6 +121,12 @@ class Flow:
         with self._lab.server.connect(self._lab.server.superuser) as connection:
             row = connection.execute(_WAITING.encode(), [SEEDED, _PATIENCE_S]).fetchone()
         return int(row[0]) if row else 0
+
+    def is_blocked(self, application: str) -> bool:
+        """Return whether sessions wait for locks that a session of *application* holds."""
+        with self._lab.server.connect(self._lab.server.superuser) as connection:
+            row = connection.execute(_BLOCKED.encode(), [application]).fetchone()
+        return bool(row and row[0])
 
     def probe(self, times: int = 1) -> set[int]:
         """Return the HTTP statuses of unsigned events at the public address."""

@@ -11,6 +11,7 @@ from incident_runbooks.lab import rolled
 from incident_runbooks.lab.ingress.part import IngressPart
 from incident_runbooks.lab.kubernetes import ClusterPart
 from incident_runbooks.lab.server import HOST, Server
+from incident_runbooks.lab.services.secret_files import fingerprint
 from incident_runbooks.lab.state import State
 from incident_runbooks.lab.stripe.part import StripePart
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
@@ -52,6 +53,8 @@ def of(server: Server, state: State) -> dict[str, Any]:
             "postgres_password": server.ops.password,
             "postgres_reserved_user": server.superuser.user,
             "postgres_reserved_password": server.superuser.password,
+            "postgres_dba_user": server.dba.user,
+            "postgres_dba_password": server.dba.password,
         }
     }
     common: dict[str, Any] = {}
@@ -96,4 +99,5 @@ def _auth(cluster: ClusterPart, ingress: IngressPart) -> dict[str, Any]:
         "auth_ca_cert": str(ingress.ca_cert),
         "auth_probe_user": PROBE_EMAIL,
         "auth_probe_password": cluster.credentials.probe_password,
+        "auth_jwt_fingerprint": fingerprint(cluster.credentials.jwt_secret),
     }

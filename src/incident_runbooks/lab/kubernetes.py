@@ -36,17 +36,24 @@ class ClusterPart:
     Attributes:
         directory: its own.
         port: of its API.
+        kubelet_port: of the metrics of its node.
         credentials: the platform's, that its Secrets hold.
     """
 
     directory: Path
     port: int
+    kubelet_port: int
     credentials: Credentials
 
     @property
     def url(self) -> str:
         """Where clients reach its API."""
         return f"https://{HOST}:{self.port}"
+
+    @property
+    def kubelet_target(self) -> str:
+        """Host and port of the metrics of its node."""
+        return f"{HOST}:{self.kubelet_port}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -60,22 +67,29 @@ class ClusterPart:
 
     def to_plain(self) -> Json:
         """Return it as lab.json holds it."""
-        return {"directory": str(self.directory), "port": self.port, "credentials": self.credentials.to_plain()}
+        return {
+            "directory": str(self.directory),
+            "port": self.port,
+            "kubelet_port": self.kubelet_port,
+            "credentials": self.credentials.to_plain(),
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> ClusterPart:
         """Return what :meth:`to_plain` wrote."""
         credentials = Credentials(**plain["credentials"])
-        return cls(directory=Path(plain["directory"]), port=int(plain["port"]), credentials=credentials)
+        return cls(Path(plain["directory"]), int(plain["port"]), int(plain["kubelet_port"]), credentials)
 
 
 def lay_out(directory: Path) -> ClusterPart:
-    """Make the cluster's directory in the lab's *directory*, and choose its port."""
+    """Make the cluster's directory in the lab's *directory*, and choose its ports."""
     own = directory / _FOLDER
     own.mkdir(mode=0o700)
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as other:
         probe.bind((HOST, 0))
-        return ClusterPart(directory=own, port=int(probe.getsockname()[1]), credentials=Credentials.generate())
+        other.bind((HOST, 0))
+        port, kubelet_port = (int(each.getsockname()[1]) for each in (probe, other))
+        return ClusterPart(own, port, kubelet_port, Credentials.generate())
 
 
 def start(part: ClusterPart, *, mark: Mapping[str, str]) -> ProcessRecord:
@@ -87,6 +101,7 @@ def start(part: ClusterPart, *, mark: Mapping[str, str]) -> ProcessRecord:
     """
     command = [sys.executable, "-P", "-m", "incident_runbooks.lab.cluster"]
     command += ["--directory", str(part.directory), "--port", str(part.port)]
+    command += ["--kubelet-port", str(part.kubelet_port)]
     base = base_environ()
     # first on the path of every pod is what the images of the platform bring
     search = os.pathsep.join([str(part.directory / "bin"), base.get("PATH", os.defpath)])

@@ -199,9 +199,18 @@ class Lab(Data):
         kubernetes.wait_until_it_answers(self.cluster, self._alive(CLUSTER))
         self._progress(f"the cluster's API answers on {self.cluster.port}; starting the platform's workloads")
         platform = self.platform()
+        self._set_probe_password()
         platform.deploy()
         platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
         self._note_addresses(platform)
+
+    def _set_probe_password(self) -> None:
+        """Let there be the account whose login is tried."""
+        from incident_runbooks.lab.workloads import passwords  # noqa: PLC0415 - with psycopg, see wait_until()
+        from incident_runbooks.lab.workloads.site import PROBE_EMAIL  # noqa: PLC0415 - as above
+
+        with self.server.connect(self.server.app) as connection:
+            passwords.set_password(connection, PROBE_EMAIL, self.cluster.credentials.probe_password)
 
     def _note_addresses(self, platform: Platform) -> None:
         """Keep what the inventory says of Services: a cluster gives them their addresses."""
@@ -244,6 +253,7 @@ class Lab(Data):
         if platform:
             platform.wait_until_ready(alive=lambda: self._alive(CLUSTER) is not None)
             self._note_addresses(platform)
+            self._undo_in_pods()
         if self._state.stripe:
             self._restore_payments(certainly=bool(undone or changed))
         self._state.faults = []
@@ -251,6 +261,12 @@ class Lab(Data):
         if self._state.communications:
             self.tell_communications()
         return undone
+
+    def _undo_in_pods(self) -> None:
+        """Undo the faults that are neither in an object of the cluster nor in a fault file."""
+        for name in self._state.fault_names():
+            if (undo := FAULTS[name].undo) and FAULTS[name].part == PLATFORM:
+                undo(self)
 
     def _well(self) -> bool:
         """Do what is missing until nothing is."""

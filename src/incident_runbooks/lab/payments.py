@@ -7,9 +7,11 @@ import time
 from typing import Any
 
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.lab import binaries, processes
+from incident_runbooks.lab import binaries, clients, processes
 from incident_runbooks.lab.ingress import part as ingress
 from incident_runbooks.lab.ingress.part import IngressPart
+from incident_runbooks.lab.load import Load
+from incident_runbooks.lab.load import start as start_load
 from incident_runbooks.lab.parts import Parts
 from incident_runbooks.lab.prometheus import part as prometheus
 from incident_runbooks.lab.prometheus.part import PrometheusPart
@@ -75,6 +77,19 @@ class Payments(Parts):
         """Let Stripe have these faults and no others."""
         self.stripe.control.write(list(faults))
 
+    def start_load(self, load: Load) -> None:
+        """Let customers send requests to the public address, until the lab is healed."""
+        record = start_load(
+            load,
+            name=f"{clients.PREFIX}customers",
+            url=self.ingress.url,
+            ca_cert=self.ingress.ca_cert,
+            log=self.directory.path / "clients.log",
+            marker=self.directory.marker,
+            mark=self._mark(),
+        )
+        self._add(record)
+
     def _both(self) -> tuple[StripePart, IngressPart]:
         """Return Stripe and the ingress, which are there together.
 
@@ -109,7 +124,13 @@ class Payments(Parts):
         except RunbookError as error:
             self._progress(f"going on without prometheus: {error}")
             return
-        self._state.prometheus = prometheus.lay_out(self.directory.path, program, targets_url=self.ingress.targets_url)
+        self._state.prometheus = prometheus.lay_out(
+            self.directory.path,
+            program,
+            targets_url=self.ingress.targets_url,
+            ingress=self.ingress.metrics_target,
+            kubelet=self.cluster.kubelet_target,
+        )
         self._add(prometheus.start(self.prometheus, mark=self._mark()))
 
     def _await_payments(self) -> None:
@@ -138,6 +159,7 @@ class Payments(Parts):
         """Let every process run and Stripe be as at first, but for what has happened; returns what was not running."""
         ended = self._restart_payments()
         self.tell_stripe()
+        self.ingress.control.write([])
         self.stripe.tell("/lab/keys", restore=["secret_key", "next_secret_key"])
         self.stripe.tell("/lab/webhook-secret", secret=self.stripe.keys.webhook_secret)
         self.stripe.tell("/lab/endpoint", url=self.ingress.webhook_url, disabled=False)
@@ -149,9 +171,11 @@ class Payments(Parts):
         Args:
             certainly: something was broken; otherwise only if payments do not go as they should.
         """
+        from incident_runbooks.lab import offers  # noqa: PLC0415 - see platform()
         from incident_runbooks.lab.flow import BACKEND, Flow  # noqa: PLC0415 - see platform()
         from incident_runbooks.lab.workloads import faults  # noqa: PLC0415 - see platform()
 
+        certainly = bool(offers.restore(self.server)) or certainly
         flow = Flow(self)
         if not certainly and flow.is_well():
             return

@@ -135,6 +135,20 @@ class Platform:
         wanted = f"?sinceTime={quote(since)}" if since else ""
         return str(self.api.request("GET", f"{_PODS}/{pod}/log{wanted}").body.get("message", ""))
 
+    def set_up_anew(self, workload: str, change: Callable[[Json], None]) -> None:
+        """Make a Deployment anew, other than it was at first; it has no history, and :meth:`restore` sees it.
+
+        Args:
+            workload: its name.
+            change: changes its manifest.
+        """
+        wanted = next(each for each in self.manifests if name_of(each) == f"Deployment {workload}")
+        change(wanted)
+        self._remake(wanted, self.api.get(path_of(wanted)))
+        # no change of the template: it makes the Deployment one that was changed, and no new revision
+        deadline_s = wanted["spec"]["progressDeadlineSeconds"] + 1
+        self.api.patch(path_of(wanted), {"spec": {"progressDeadlineSeconds": deadline_s}})
+
     def restore(self) -> list[str]:
         """Bring the objects back to what they were at first; returns what was different.
 
@@ -175,6 +189,9 @@ class Platform:
             deadline = time.monotonic() + _READY_S
             while self.api.get(path) is not None and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
+            if address := there["spec"].get("clusterIP") if manifest["kind"] == "Service" else None:
+                # pods that run know it by this address
+                manifest = {**manifest, "spec": {**manifest["spec"], "clusterIP": address}}
         self.api.create(manifest)
 
     def _replace_pods(self, *, everything: bool) -> None:

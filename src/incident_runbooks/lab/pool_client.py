@@ -48,6 +48,12 @@ def _idle_in_transaction(connection: Connection, position: int) -> None:
     connection.execute("UPDATE payments SET status = 'pending' WHERE id = %s", [position + 1])
 
 
+def _offer_in_transaction(connection: Connection, position: int) -> None:
+    """Lock one offer and forget to commit."""
+    connection.execute("BEGIN")
+    connection.execute("UPDATE offers SET amount_cents = amount_cents WHERE id = %s", [position + 1])
+
+
 def _active(connection: Connection, _: int) -> None:
     """Run a report that takes a day."""
     connection.pgconn.send_query(b"SELECT count(*) FROM audit_logs, pg_sleep(86400)")
@@ -70,6 +76,7 @@ def _advisory_lock(connection: Connection, _: int) -> None:
 STATES: dict[str, Callable[[Connection, int], None]] = {
     "idle": _idle,
     "idle-in-transaction": _idle_in_transaction,
+    "offer-in-transaction": _offer_in_transaction,
     "active": _active,
     "blocked": _blocked,
     "listen": _listen,

@@ -90,6 +90,7 @@ def lay_out(binaries: Binaries, directory: Path, *, run_as: RunAs | None = None)
         superuser=Login.generate("postgres"),
         ops=Login.generate("brandconnect_ops"),
         app=Login.generate("brandconnect_app"),
+        dba=Login.generate("brandconnect_dba"),
     )
 
 

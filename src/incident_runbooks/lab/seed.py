@@ -7,6 +7,7 @@ from importlib import resources
 
 from psycopg import sql
 
+from incident_runbooks.lab import offers
 from incident_runbooks.lab.postgres import has_statement_statistics
 from incident_runbooks.lab.server import Login, Server
 
@@ -24,12 +25,15 @@ def seed(server: Server) -> None:
     options = _SILENT + (" -c pg_stat_statements.track=none" if statistics else "")
     app, database = sql.Identifier(server.app.user), sql.Identifier(server.database)
     with server.connect(server.superuser, dbname="postgres", options=options) as connection:
-        for login in (server.app, server.ops):
+        for login in (server.app, server.ops, server.dba):
             verifier = _verifier(connection.pgconn, login)
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login.user), sql.Literal(verifier))
             )
         connection.execute(sql.SQL("GRANT pg_monitor, pg_signal_backend TO {}").format(sql.Identifier(server.ops.user)))
+        # who builds indexes owns tables as the application does, and sees what a build would wait for
+        dba = sql.Identifier(server.dba.user)
+        connection.execute(sql.SQL("GRANT {}, pg_monitor TO {}").format(app, dba))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, app))
     with server.connect(server.superuser, options=options) as connection:
         if statistics:
@@ -38,6 +42,7 @@ def seed(server: Server) -> None:
         tables = resources.files("incident_runbooks.lab").joinpath("seed.sql").read_bytes()
         connection.execute(tables)
         connection.execute("RESET ROLE")
+        offers.make(connection, server)
         # what payment-failure and webhook-failures compare with Stripe
         connection.execute(
             sql.SQL("GRANT SELECT ON audit_logs, payments, processed_events TO {}").format(

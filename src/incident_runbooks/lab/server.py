@@ -51,6 +51,7 @@ class Server:
         superuser: gets the reserved connection slots.
         ops: sees every session and may signal ordinary ones; no superuser.
         app: owns the application's tables.
+        dba: a member of it that sees every session: for changes of tables that are not the application's.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Server:
     superuser: Login
     ops: Login
     app: Login
+    dba: Login
     host: str = HOST
     port: int = 0
     database: str = DATABASE
@@ -81,7 +83,7 @@ class Server:
             TypeError: a key is not known.
         """
         paths = {name: Path(plain[name]) for name in ("folder", "data", "log")}
-        logins = {name: Login(**plain[name]) for name in ("superuser", "ops", "app")}
+        logins = {name: Login(**plain[name]) for name in ("superuser", "ops", "app", "dba")}
         return cls(**{**plain, **paths, **logins, "run_as": RunAs(plain["run_as"])})
 
     def connect(self, login: Login, **options: Any) -> psycopg.Connection[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
+from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, NAMESPACES, PODS, SECRETS, SERVICES
 from incident_runbooks.lab.cluster.runtime import environment
 from incident_runbooks.lab.cluster.runtime.environment import ConfigError
 from incident_runbooks.lab.cluster.store import Store
@@ -179,3 +179,19 @@ async def test_a_projected_volume_joins_its_sources_and_may_be_where_the_command
     cluster.pod("web-1", shell(script, volumeMounts=[mount], workingDir="/etc/app"), volumes=[volume])
     await cluster.ready("web-1")
     await cluster.said("web-1", "1secret2")
+
+
+def test_services_that_are_there_are_variables(store: Store) -> None:
+    def service(name: str, *ports: dict[str, Any], **spec: Any) -> None:
+        full = {"type": "ClusterIP", "ports": [*ports], **spec}
+        store.create(SERVICES, {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": full})
+
+    service("redis-main", {"name": "tcp-redis", "port": 6379}, {"name": "metrics", "port": 9121}, clusterIP="127.9.9.9")
+    service("headless", {"port": 1}, clusterIP="None")
+    assert environment.service_variables(store, POD) == {
+        "REDIS_MAIN_SERVICE_HOST": "127.9.9.9",
+        "REDIS_MAIN_SERVICE_PORT": "6379",
+        "REDIS_MAIN_SERVICE_PORT_TCP_REDIS": "6379",
+        "REDIS_MAIN_SERVICE_PORT_METRICS": "9121",
+    }
+    assert environment.service_variables(store, {**POD, "spec": {**POD["spec"], "enableServiceLinks": False}}) == {}

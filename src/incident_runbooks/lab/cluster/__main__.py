@@ -17,6 +17,7 @@ from incident_runbooks.lab.cluster.audit import AuditLog
 from incident_runbooks.lab.cluster.cluster import Cluster
 from incident_runbooks.lab.cluster.http.app import Server
 from incident_runbooks.lab.cluster.identities import ADMINISTRATORS, Identities
+from incident_runbooks.lab.cluster.runtime import cadvisor
 from incident_runbooks.lab.cluster.runtime.kubelet import LocalKubelet
 from incident_runbooks.lab.cluster.store import Store
 
@@ -28,16 +29,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m incident_runbooks.lab.cluster", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="the cluster's own folder; created if need be")
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0 for a free one")
+    parser.add_argument("--kubelet-port", type=int, help="of the node's metrics, over plain HTTP; without it none")
     arguments = parser.parse_args()
     try:
-        asyncio.run(_serve(arguments.directory, arguments.port))
+        asyncio.run(_serve(arguments.directory, arguments.port, arguments.kubelet_port))
     except OSError as exc:
         print(f"starting the cluster on 127.0.0.1:{arguments.port}: {exc}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(directory: Path, port: int) -> None:
+async def _serve(directory: Path, port: int, kubelet_port: int | None) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,6 +55,9 @@ async def _serve(directory: Path, port: int) -> None:
     bootstrap.fill(cluster, ca_pem)
     tasks = controllers.start(cluster)
     await kubelet.start()
+    metrics = cadvisor.Server(kubelet)
+    if kubelet_port is not None:
+        await metrics.start(cluster.host, kubelet_port)
     try:
         (directory / "ca.pem").write_bytes(ca_pem)
         kubeconfig.write(directory / "kubeconfig", cluster.url, ca_pem, token)
@@ -62,6 +67,7 @@ async def _serve(directory: Path, port: int) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await metrics.stop()
         await kubelet.stop()
         await server.stop()
         audit.close()

@@ -102,6 +102,10 @@ VOLUME_CLAIMS = Resource(
     "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", short_names=("pvc",),
     subresources=_status("PersistentVolumeClaim"),
 )  # fmt: skip
+# Kept, and not enforced
+QUOTAS = Resource(
+    "", "v1", "resourcequotas", "ResourceQuota", short_names=("quota",), subresources=_status("ResourceQuota")
+)
 NAMESPACES = Resource(
     "", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",), subresources=_status("Namespace")
 )
@@ -178,7 +182,7 @@ NODE_METRICS = Resource(
 )
 
 RESOURCES: tuple[Resource, ...] = (
-    PODS, SERVICES, ENDPOINTS, SECRETS, CONFIG_MAPS, SERVICE_ACCOUNTS, EVENTS, VOLUME_CLAIMS, NAMESPACES, NODES,
+    PODS, SERVICES, ENDPOINTS, SECRETS, CONFIG_MAPS, SERVICE_ACCOUNTS, EVENTS, VOLUME_CLAIMS, QUOTAS, NAMESPACES, NODES,
     DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, CONTROLLER_REVISIONS, AUTOSCALERS, DISRUPTION_BUDGETS, ENDPOINT_SLICES,
     LEASES, NETWORK_POLICIES, INGRESSES, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, ACCESS_REVIEWS,
     RULES_REVIEWS, SUBJECT_REVIEWS, POD_METRICS, NODE_METRICS,

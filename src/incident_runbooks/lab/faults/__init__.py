@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from incident_runbooks.lab.faults import (
+    auth,
     communications,
     idle_in_transaction,
+    ingestion,
+    latency,
     payments,
     pool_exhaustion,
     postgres_down,
@@ -25,6 +28,9 @@ FAULTS: dict[str, Fault] = {
         *workloads.FAULTS,
         *payments.FAULTS,
         *webhooks.FAULTS,
+        *latency.FAULTS,
+        *auth.FAULTS,
+        *ingestion.FAULTS,
         *communications.FAULTS,
     )
 }

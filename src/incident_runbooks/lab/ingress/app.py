@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import ssl
+import time
 from pathlib import Path
 
 import trustme
 from aiohttp import web
 
+from incident_runbooks.lab.ingress import metrics
+from incident_runbooks.lab.ingress.control import SLOW, SLOW_S, Control
 from incident_runbooks.lab.ingress.endpoints import Endpoints
+from incident_runbooks.lab.ingress.metrics import IngressMetrics
 from incident_runbooks.lab.ingress.part import TARGETS
 from incident_runbooks.lab.ingress.proxy import LARGEST_BODY, Proxy
 from incident_runbooks.lab.ingress.settings import CERTIFICATE, Settings
@@ -32,6 +37,8 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         self._settings = Settings.read(directory)
+        self._control = Control(directory)
+        self._metrics = IngressMetrics(self._settings.namespace, self._settings.service)
         self._context = _certify(directory / CERTIFICATE)
         self._endpoints = Endpoints(Path(self._settings.kubeconfig), self._settings.namespace, self._settings.service)
         self._stops = contextlib.AsyncExitStack()
@@ -48,17 +55,30 @@ class Server:
             following = asyncio.create_task(self._endpoints.follow(), name="endpoints")
             stops.callback(following.cancel)
             public = web.Application(client_max_size=LARGEST_BODY)
-            public.router.add_route("*", "/{path:.*}", proxy.forward)
+            public.router.add_route("*", "/{path:.*}", functools.partial(self._forward, proxy))
             await _listen(public, host, self._settings.port, stops, self._context)
             control = web.Application()
             control.router.add_get(READY, self._ready)
             control.router.add_get(TARGETS, self._targets)
+            control.router.add_get(metrics.PATH, self._tell)
             await _listen(control, host, port, stops)
             self._stops = stops.pop_all()
 
     async def stop(self) -> None:
         """End every connection."""
         await self._stops.aclose()
+
+    async def _forward(self, proxy: Proxy, request: web.Request) -> web.Response:
+        began = time.monotonic()
+        if SLOW in self._control.read():
+            await asyncio.sleep(SLOW_S)
+        answer = await proxy.forward(request)
+        self._metrics.request(request.method, answer.status, time.monotonic() - began)
+        return answer
+
+    async def _tell(self, _: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics.text(), headers=headers)
 
     async def _ready(self, _: web.Request) -> web.Response:
         return web.Response(text="ready")

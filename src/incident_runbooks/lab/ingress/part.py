@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from incident_runbooks.lab.ingress.control import Control
 from incident_runbooks.lab.ingress.settings import CERTIFICATE, Settings
 from incident_runbooks.lab.server import HOST
 from incident_runbooks.lab.services.process import ServiceProcess, free_port
@@ -55,6 +56,16 @@ class IngressPart:
     def targets_url(self) -> str:
         """Where Prometheus asks for the pods (``http_sd_config``)."""
         return f"http://{HOST}:{self.control_port}{TARGETS}"
+
+    @property
+    def metrics_target(self) -> str:
+        """What Prometheus scrapes of the ingress itself, as host and port."""
+        return f"{HOST}:{self.control_port}"
+
+    @property
+    def control(self) -> Control:
+        """Its faults."""
+        return Control(self.directory)
 
     @property
     def process(self) -> ServiceProcess:

@@ -45,8 +45,8 @@ class PrometheusApi:
         return {each["labels"].get("pod", ""): each["health"] for each in active if each["labels"]["job"] == JOB}
 
     def forget(self) -> None:
-        """Drop every sample of the backend: a rate then begins with what comes next."""
-        self._ask("POST", "/api/v1/admin/tsdb/delete_series", **{"match[]": f'{{job="{JOB}"}}'})
+        """Drop every sample: a rate then begins with what comes next."""
+        self._ask("POST", "/api/v1/admin/tsdb/delete_series", **{"match[]": '{job=~".+"}'})
 
     def _ask(self, method: str, path: str, **fields: str) -> Json:
         try:

@@ -17,6 +17,8 @@ from incident_runbooks.lab.services.process import free_port, wait_until
 
 NAME = "prometheus"
 JOB = "backend"
+INGRESS_JOB, KUBELET_JOB = "ingress", "cadvisor"
+_CADVISOR = "/metrics/cadvisor"
 _CONFIGURATION = "prometheus.yml"
 _READY = "/-/ready"
 
@@ -64,13 +66,15 @@ class PrometheusPart:
         return cls(Path(plain["directory"]), int(plain["port"]), Path(plain["program"]), str(plain["version"]))
 
 
-def lay_out(directory: Path, program: Program, *, targets_url: str) -> PrometheusPart:
+def lay_out(directory: Path, program: Program, *, targets_url: str, ingress: str, kubelet: str) -> PrometheusPart:
     """Make its directory in the lab's *directory*, write its configuration, and choose its port.
 
     Args:
         directory: the lab's.
         program: what is started.
         targets_url: who says where the backend's pods are; need not answer yet.
+        ingress: host and port of the metrics of the ingress.
+        kubelet: host and port of those of the node's agent.
     """
     own = directory / NAME
     own.mkdir(mode=0o700)
@@ -79,6 +83,8 @@ def lay_out(directory: Path, program: Program, *, targets_url: str) -> Prometheu
         "global": {"scrape_interval": "1s", "scrape_timeout": "900ms", "evaluation_interval": "1s"},
         "scrape_configs": [
             {"job_name": JOB, "http_sd_configs": [{"url": targets_url, "refresh_interval": "500ms"}]},
+            {"job_name": INGRESS_JOB, "static_configs": [{"targets": [ingress]}]},
+            {"job_name": KUBELET_JOB, "metrics_path": _CADVISOR, "static_configs": [{"targets": [kubelet]}]},
         ],
     }
     # every JSON document is YAML

@@ -69,6 +69,16 @@ FAULTS: Mapping[str, Kind] = MappingProxyType(
         ),
         "slow-start": Kind((BACKEND,), "listens only after seconds", {"seconds": 5.0}),
         "slow": Kind((BACKEND,), "takes milliseconds longer for each request but health checks", {"milliseconds": 800}),
+        "slow-query": Kind(
+            (BACKEND,),
+            "the database takes milliseconds longer for GET /api/campaigns/{id}, without computing",
+            {"milliseconds": 200},
+        ),
+        "cpu-quota": Kind(
+            (BACKEND,),
+            "each request but health checks needs request_ms of CPU time, and all of them together get millicores",
+            {"request_ms": 8.0, "millicores": 50},
+        ),
         "memory": Kind(
             (BACKEND, METRIC_WORKER),
             "allocates mebibytes, more than the pods may have, step_mebibytes at a time, and keeps them",
@@ -92,7 +102,9 @@ FAULTS: Mapping[str, Kind] = MappingProxyType(
         "webhook-error": Kind((BACKEND,), "answers 500 to Stripe's events: its handler throws"),
         "webhook-hang": Kind((BACKEND,), "does not answer Stripe's events"),
         "clock-skew": Kind(
-            (BACKEND,), "checks Stripe's signatures with a clock that is seconds ahead", {"seconds": 900}
+            (BACKEND,),
+            "checks Stripe's signatures and its own tokens, and issues these, with a clock that is seconds ahead",
+            {"seconds": 900},
         ),
         "webhook-unchecked": Kind((BACKEND,), "takes Stripe's events without looking at their signature"),
     }

@@ -8,6 +8,7 @@ The sizes fit the lab's PostgreSQL, which has 17 slots for ordinary roles, 13 of
 from __future__ import annotations
 
 import base64
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -39,8 +40,9 @@ def manifests(site: Site) -> list[Json]:
     Args:
         site: the lab they are for; without Redis where it has none.
     """
-    objects = [_namespace(), *_backend_data(site), *_backend(site), *_metric_worker(site), *_postgres(site)]
-    return objects + (_redis(site, site.redis) if site.redis else [])
+    redis = _redis(site, site.redis) if site.redis else []  # before those that look for its Service when they start
+    others = [*_backend(site), *_metric_worker(site), *_postgres(site)]
+    return [_namespace(), *redis, *_backend_data(site), *others]
 
 
 def _namespace() -> Json:
@@ -76,7 +78,7 @@ def _backend(site: Site) -> list[Json]:
         "ports": [{"name": "http", "containerPort": BACKEND_PORT}],
         "readinessProbe": _probe("/api/health/ready", failures=2),
         "livenessProbe": _probe("/api/health", failures=10),
-        "resources": _resources("50m", "96Mi", "256Mi"),
+        "resources": _resources("100m", "96Mi", "256Mi"),
     }
     container["env"] += [
         *_values(
@@ -92,6 +94,7 @@ def _backend(site: Site) -> list[Json]:
         _from_secret("JWT_SECRET", "jwt-secret"),
         _from_secret("STRIPE_SECRET_KEY", "stripe-keys"),
         _from_secret("STRIPE_WEBHOOK_SECRET", "stripe-keys"),
+        *_sessions(site),
     ]
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
     selector = {"matchLabels": {"app": "backend"}}
@@ -119,16 +122,51 @@ def _payments(site: Site) -> dict[str, str]:
     return {"STRIPE_API_URL": site.stripe_api_url, "PAYMENTS_PER_SECOND": f"{site.payments_per_second:g}"}
 
 
+def _sessions(site: Site) -> list[Json]:
+    """Return what the backend needs to keep sessions in Redis; the cluster sets the address of its Service."""
+    if site.redis is None:
+        return []
+    where = {"name": "REDIS_URL", "value": "$(REDIS_SERVICE_HOST):$(REDIS_SERVICE_PORT)"}
+    return [where, _from_secret("REDIS_PASSWORD", "redis-auth")]
+
+
 def _metric_worker(site: Site) -> list[Json]:
     container = {
         **_python(site, "metric-worker", "metric-worker:1.42.0", module="metric_worker"),
         "resources": _resources("10m", "64Mi", "192Mi"),
     }
+    sources = _sources(site)
     container["env"] += [
-        *_values({"METRIC_INGESTION_INTERVAL": "1800"}),
+        *_values({"METRIC_INGESTION_INTERVAL": "2" if sources else "1800", CALLS_VARIABLE: str(site.npm_calls)}),
         _from_secret("DATABASE_PASSWORD", "backend-database"),
+        *sources,
     ]
-    return [_account("metric-worker"), _workload("Deployment", "metric-worker", container, replicas=1)]
+    workload = _workload("Deployment", "metric-worker", container, replicas=1)
+    return [_account("metric-worker"), *_source_secrets(site), workload]
+
+
+def _sources(site: Site) -> list[Json]:
+    """Return what the metric worker needs to ask the social APIs, and to write into ClickHouse."""
+    found: list[Json] = []
+    if site.clickhouse:
+        names = ("CLICKHOUSE_URL", "CLICKHOUSE_USER", "CLICKHOUSE_DATABASE")
+        found += _values({name: str(site.clickhouse[name.lower()]) for name in names})
+        found.append(_from_secret("CLICKHOUSE_PASSWORD", "clickhouse-auth"))
+    if site.social:
+        found += _values({"SOCIAL_URLS": json.dumps(site.social["social_urls"])})
+        found.append(_from_secret("SOCIAL_ACCOUNTS", "social-tokens"))
+    # a platform may name a quarter of an hour; in the lab faults are healed sooner
+    patience = {"METRIC_LONGEST_WAIT": "4", "METRIC_REQUEST_TIMEOUT": "3"}
+    return [*found, *_values(patience)] if found else []
+
+
+def _source_secrets(site: Site) -> list[Json]:
+    found: list[Json] = []
+    if site.clickhouse:
+        found.append(_secret("clickhouse-auth", CLICKHOUSE_PASSWORD=str(site.clickhouse["clickhouse_password"])))
+    if site.social:
+        found.append(_secret("social-tokens", SOCIAL_ACCOUNTS=json.dumps(site.social["social_accounts"])))
+    return found
 
 
 def _postgres(site: Site) -> list[Json]:
@@ -191,7 +229,7 @@ def _redis(site: Site, redis: Program) -> list[Json]:
 
 def _python(site: Site, name: str, image: str, *, module: str | None = None, uses_config: bool = True) -> Json:
     """Return the container of one of our programs; the caller adds to its ``env``."""
-    folders = [site.commands] if name == "backend" else []
+    folders = [site.commands] if name in {"backend", "metric-worker"} else []
     environ = site.environ(*folders, site.server.folder) | {faults.FOLDER_VARIABLE: str(site.faults)}
     container = {
         "name": name,

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The metric worker in small: takes each platform's numbers in turn and keeps one database session.
 
-Environment: ``METRIC_INGESTION_INTERVAL`` in seconds (1800), and as the backend's: ``DATABASE_*``, ``LOG_*``,
-``POD_NAME``, ``LAB_FAULTS``, ``FAULTS``.
+Where the lab has social APIs and ClickHouse, it asks the ones for each platform and writes into the other.
+
+Environment: ``METRIC_INGESTION_INTERVAL`` in seconds (1800), ``METRIC_PAUSED_PLATFORMS`` (a list with commas), those of
+:mod:`.ingestion`, and as the backend's: ``DATABASE_*``, ``LOG_*``, ``POD_NAME``, ``LAB_FAULTS``, ``FAULTS``.
 """
 
 from __future__ import annotations
@@ -16,35 +18,42 @@ from typing import Any
 import psycopg
 
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.lab.workloads import database
+from incident_runbooks.lab.workloads import database, ingestion
 from incident_runbooks.lab.workloads.faults import METRIC_WORKER, Faults
+from incident_runbooks.lab.workloads.ingestion import CONTEXT, Ingestion
 from incident_runbooks.lab.workloads.json_log import JsonLog
 from incident_runbooks.lab.workloads.misbehaviour import Misbehaviour
+from incident_runbooks.lab.workloads.platforms import PLATFORMS
 from incident_runbooks.lab.workloads.signals import stop_event
 
-CONTEXT = "MetricsWorker"
-PLATFORMS = ("meta", "tiktok", "youtube")
 _RETRY_S = 2.0
+_CAMPAIGNS = "SELECT id FROM campaigns WHERE status = 'active' ORDER BY id"
 _INGEST = (
     "INSERT INTO campaign_metrics (campaign_id, platform, views)"
-    " SELECT id, %s, 1 + floor(random() * 100) FROM campaigns WHERE status = 'active'"
+    " SELECT id, %s, 1 + floor(random() * 100) FROM campaigns WHERE id = ANY(%s)"
     " ON CONFLICT (campaign_id, platform)"
     " DO UPDATE SET views = campaign_metrics.views + excluded.views, synced_at = now()"
 )
 
 
 class Worker:
-    """Ingests until cancelled.
+    """Ingests until cancelled. A platform or ClickHouse that fails is logged, and is tried again the next time.
 
     Args:
         environ: see the module's description.
         journal: where it logs.
         faults: while it is to log errors it ingests nothing.
+
+    Raises:
+        UsageError: the environment is not valid.
     """
 
     def __init__(self, environ: Mapping[str, str], journal: JsonLog, faults: Faults) -> None:
         self._database = database.parameters(environ, METRIC_WORKER)
         self._interval_s = _interval(environ)
+        self._ingestion = Ingestion(environ, journal)
+        paused = ingestion.paused(environ)
+        self._platforms = [each for each in PLATFORMS if each not in paused]
         self._journal = journal
         self._faults = faults
 
@@ -64,8 +73,12 @@ class Worker:
     async def _ingest(self, connection: psycopg.AsyncConnection[Any]) -> None:
         if self._faults.get("errors") is not None:
             return
-        for platform in PLATFORMS:
-            rows = (await connection.execute(_INGEST, [platform])).rowcount
+        campaigns = [int(row[0]) for row in await (await connection.execute(_CAMPAIGNS)).fetchall()]
+        asked = (asyncio.to_thread(self._ingestion.ingest, platform, campaigns) for platform in self._platforms)
+        for platform, outcome in zip(self._platforms, await asyncio.gather(*asked), strict=True):
+            if not outcome.campaigns:
+                continue
+            rows = (await connection.execute(_INGEST, [platform, outcome.campaigns])).rowcount
             self._journal.info(CONTEXT, f"ingested {rows} rows from {platform}", platform=platform, rows=rows)
 
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster
@@ -26,6 +26,7 @@ Json = dict[str, Any]
 Facts = dict[str, tuple[str, str, str]]  # type of a condition -> status, reason, message
 
 _PERIOD_S = 15.0
+_FIRST_LOOK_S = 1.0
 _TOLERANCE = 0.1
 _STABLE_S = 300.0  # how long a smaller number must have been enough
 
@@ -51,6 +52,7 @@ class Autoscalers(Controller):
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
         self._recommended: dict[Key, list[tuple[float, int]]] = defaultdict(list)
+        self._seen: dict[Key, set[str]] = defaultdict(set)
 
     def concerns(self, change: Change) -> Iterable[Key]:
         """The autoscaler, when its spec changes; the rest is a matter of time."""
@@ -64,13 +66,15 @@ class Autoscalers(Controller):
         autoscaler = self.store.find(AUTOSCALERS, *key)
         if autoscaler is None:
             self._recommended.pop(key, None)
+            self._seen.pop(key, None)
             return None
         facts: Facts = {}
+        before = set(self._seen[key])
         status = self._status(key, autoscaler, facts)
         status["conditions"] = _conditions(autoscaler, facts)
         status["observedGeneration"] = autoscaler["metadata"]["generation"]
         self.store.update(AUTOSCALERS, {**autoscaler, "status": status}, status=True)
-        return _PERIOD_S
+        return _PERIOD_S if self._seen[key] <= before else _FIRST_LOOK_S
 
     def _status(self, key: Key, autoscaler: Json, facts: Facts) -> Json:
         old = autoscaler.get("status") or {}
@@ -88,8 +92,15 @@ class Autoscalers(Controller):
             said = "scaling is disabled since the replica count of the target is zero"
             facts["ScalingActive"] = ("False", "ScalingDisabled", said)
             return {**old, **status}
+        if (outside := _outside(autoscaler, present)) is not None:
+            # the limits count whether there are metrics or not, which are looked at next time
+            facts.update(_kept(autoscaler))
+            return {**status, **self._scaled(autoscaler, resource, target, *outside, facts), "currentMetrics": None}
         try:
+            starting = self._starting(key, target)
             measured = [self._measure(target, present, metric) for metric in autoscaler["spec"].get("metrics") or ()]
+            if starting:
+                measured = [replace(each, replicas=present) for each in measured]
         except _MetricError as error:
             facts["ScalingActive"] = ("False", "FailedGetResourceMetric", str(error))
             self.recorder.warning(autoscaler, "FailedGetResourceMetric", str(error))
@@ -99,17 +110,12 @@ class Autoscalers(Controller):
         )  # fmt: skip
         wanted = self._limited(key, autoscaler, measured, present, facts)
         last = old.get("lastScaleTime")
+        done: Json = {"lastScaleTime": last} if last else {}
         if wanted != present:
-            last = now()
-            self._rescale(autoscaler, resource, target, wanted, measured)
-            said = f"the HPA controller was able to update the target scale to {wanted}"
-            facts["AbleToScale"] = ("True", "SucceededRescale", said)
-        return {
-            **({"lastScaleTime": last} if last else {}),
-            **status,
-            "desiredReplicas": wanted,
-            "currentMetrics": [each.status for each in measured],
-        }
+            above = next((each.name for each in measured if each.replicas > present), "")
+            why = f"{above} above target" if above and wanted > present else "All metrics below target"
+            done = self._scaled(autoscaler, resource, target, wanted, why, facts)
+        return {**status, "desiredReplicas": wanted, **done, "currentMetrics": [each.status for each in measured]}
 
     def _limited(
         self,
@@ -138,14 +144,32 @@ class Autoscalers(Controller):
             facts["ScalingLimited"] = ("False", "DesiredWithinRange", said)
         return max(least, min(most, asked))
 
-    def _rescale(
-        self, autoscaler: Json, resource: Resource, target: Json, wanted: int, measured: list[_Measured]
-    ) -> None:
-        present = int(target["spec"].get("replicas", 1))
+    def _scaled(self, autoscaler: Json, resource: Resource, target: Json, wanted: int, why: str, facts: Facts) -> Json:
+        """Change the number of replicas; return what of the status says so."""
         self.store.update(resource, {**target, "spec": {**target["spec"], "replicas": wanted}})
-        above = next((each.name for each in measured if each.replicas > present), "")
-        why = f"{above} above target" if above and wanted > present else "All metrics below target"
         self.recorder.normal(autoscaler, "SuccessfulRescale", f"New size: {wanted}; reason: {why}")
+        said = f"the HPA controller was able to update the target scale to {wanted}"
+        facts["AbleToScale"] = ("True", "SucceededRescale", said)
+        return {"lastScaleTime": now(), "desiredReplicas": wanted}
+
+    def _starting(self, key: Key, target: Json) -> bool:
+        """Return whether pods are looked at for the first time: what they use is what it took them to start.
+
+        The real controller leaves out measurements that began before their pod was ready.
+        """
+        found = {pod["metadata"]["uid"] for pod in self._members(target)}
+        new = found - self._seen[key]
+        self._seen[key] = found
+        return bool(new)
+
+    def _members(self, target: Json) -> list[Json]:
+        """Return the ready pods of a target."""
+        return [
+            pod
+            for pod in self.store.all(PODS, target["metadata"]["namespace"])
+            if pods.is_active(pod) and pods.is_ready(pod)
+            and selectors.selects(target["spec"].get("selector"), pod["metadata"].get("labels"))
+        ]  # fmt: skip
 
     def _measure(self, target: Json, present: int, metric: Json) -> _Measured:
         """Return what the ready pods of a target use.
@@ -156,12 +180,7 @@ class Autoscalers(Controller):
         if metric["type"] != "Resource":
             raise _MetricError(f"the HPA was unable to compute the replica count: no metrics of type {metric['type']}")
         name, wanted = metric["resource"]["name"], metric["resource"]["target"]
-        members = [
-            pod
-            for pod in self.store.all(PODS, target["metadata"]["namespace"])
-            if pods.is_active(pod) and pods.is_ready(pod)
-            and selectors.selects(target["spec"].get("selector"), pod["metadata"].get("labels"))
-        ]  # fmt: skip
+        members = self._members(target)
         failed = f"the HPA was unable to compute the replica count: failed to get {name}"
         if not members:
             said = "did not receive metrics for targeted pods (pods might be unready)"
@@ -181,6 +200,22 @@ class Autoscalers(Controller):
             what = f"{name} resource"
         replicas = present if abs(ratio - 1) <= _TOLERANCE else math.ceil(ratio * len(members))
         return _Measured({"type": "Resource", "resource": {"name": name, "current": shown}}, replicas, what)
+
+
+def _outside(autoscaler: Json, present: int) -> tuple[int, str] | None:
+    """Return the limit that the number of replicas breaks, and the words for it; ``None`` within the limits."""
+    least, most = int(autoscaler["spec"].get("minReplicas", 1)), int(autoscaler["spec"]["maxReplicas"])
+    if present > most:
+        return most, "Current number of replicas above Spec.MaxReplicas"
+    if present < least:
+        return least, "Current number of replicas below Spec.MinReplicas"
+    return None
+
+
+def _kept(autoscaler: Json) -> Facts:
+    """Return the conditions about metrics as they were."""
+    found = ((kind, pods.condition(autoscaler, kind)) for kind in ("ScalingActive", "ScalingLimited"))
+    return {kind: (each["status"], each["reason"], each["message"]) for kind, each in found if each}
 
 
 def _request(pod: Json, name: str, failed: str) -> float:

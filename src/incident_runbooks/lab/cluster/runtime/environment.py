@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, SECRETS, Resource
+from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, SECRETS, SERVICES, Resource
 from incident_runbooks.lab.cluster.runtime import quantities
 from incident_runbooks.lab.cluster.store import Store
 
@@ -46,6 +46,30 @@ def resolve(store: Store, pod: Json, container: Json, given: Mapping[str, str]) 
         if value is not None:
             environ[entry["name"]] = value
     return environ
+
+
+def service_variables(store: Store, pod: Json) -> dict[str, str]:
+    """Return host and ports of the Services that are there when a container starts, unless its pod wants none.
+
+    As of https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables, without those that
+    follow Docker's links.
+    """
+    if pod["spec"].get("enableServiceLinks") is False:
+        return {}
+    found: dict[str, str] = {}
+    for service in store.all(SERVICES, pod["metadata"]["namespace"]):
+        address, ports = service["spec"].get("clusterIP"), service["spec"].get("ports") or ()
+        if not address or address == "None" or not ports:
+            continue
+        name = _variable(service["metadata"]["name"])
+        found |= {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(ports[0]["port"])}
+        named = (port for port in ports if port.get("name"))
+        found |= {f"{name}_SERVICE_PORT_{_variable(port['name'])}": str(port["port"]) for port in named}
+    return found
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:

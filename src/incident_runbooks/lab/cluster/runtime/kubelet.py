@@ -8,13 +8,14 @@ import contextlib
 import resource as limits
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from incident_runbooks.lab.cluster.cluster import Cluster, ExecSession, LogOptions
 from incident_runbooks.lab.cluster.errors import bad_request
 from incident_runbooks.lab.cluster.history import ADDED, DELETED, Change
 from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, PODS, SECRETS, VOLUME_CLAIMS
-from incident_runbooks.lab.cluster.runtime import log_files, node, requests, usage
+from incident_runbooks.lab.cluster.runtime import cadvisor, log_files, node, requests, usage
 from incident_runbooks.lab.cluster.runtime.addresses import Addresses
 from incident_runbooks.lab.cluster.runtime.container import Container
 from incident_runbooks.lab.cluster.runtime.events import Recorder
@@ -130,6 +131,13 @@ class LocalKubelet:
             "cpu_cores": sum(each["cpu_cores"] for each in found),
             "memory_bytes": sum(each["memory_bytes"] for each in found),
         }
+
+    def measured(self) -> Iterator[cadvisor.Measured]:
+        """Yield what is known of each container that runs."""
+        for pod in self._pods.values():
+            for container in pod.containers:
+                if (found := cadvisor.measure(container, self._usage)) is not None:
+                    yield replace(found, namespace=pod.namespace, pod=pod.name)
 
     # What happens in the store
 

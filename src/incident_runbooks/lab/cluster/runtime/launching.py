@@ -100,16 +100,21 @@ def prepare(context: PodContext, spec: Json) -> Launch:
 
 def _given(context: PodContext, root: Path) -> dict[str, str]:
     metadata = context.pod["metadata"]
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
-        watchdog.VARIABLE: context.mark,
-        "HOSTNAME": metadata["name"],
-        "HOME": str(root),
-        "POD_NAME": metadata["name"],
-        "POD_NAMESPACE": metadata["namespace"],
-        "POD_IP": context.ip,
-        "KUBERNETES_SERVICE_HOST": context.cluster.host,
-        "KUBERNETES_SERVICE_PORT": str(context.cluster.port),
-    }
+    services = environment.service_variables(context.cluster.store, context.pod)
+    return (
+        {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        | services
+        | {
+            watchdog.VARIABLE: context.mark,
+            "HOSTNAME": metadata["name"],
+            "HOME": str(root),
+            "POD_NAME": metadata["name"],
+            "POD_NAMESPACE": metadata["namespace"],
+            "POD_IP": context.ip,
+            "KUBERNETES_SERVICE_HOST": context.cluster.host,
+            "KUBERNETES_SERVICE_PORT": str(context.cluster.port),
+        }
+    )
 
 
 def _with_ip(context: PodContext) -> Json:

@@ -51,6 +51,11 @@ class Usage:
             return None
         return {"name": container.name, "cpu_cores": sample.cpu_cores, "memory_bytes": sample.memory_bytes}
 
+    def last(self, container: Container) -> tuple[float, int] | None:
+        """Return CPU time in seconds and memory in bytes as last seen; nothing is measured for it."""
+        sample = self._samples.get(container)
+        return None if sample is None else (sample.cpu_s, sample.memory_bytes)
+
     def wake(self) -> None:
         """There are new containers."""
         self._woken.set()

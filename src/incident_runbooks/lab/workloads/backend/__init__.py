@@ -7,6 +7,8 @@ Environment:
     Pool: ``TYPEORM_POOL_SIZE`` sessions are always open (2), at most ``TYPEORM_POOL_MAX`` (4); a request waits
     ``TYPEORM_ACQUIRE_TIMEOUT_MS`` for one (2000).
     Secrets: ``JWT_SECRET``, ``STRIPE_SECRET_KEY``, ``STRIPE_WEBHOOK_SECRET``.
+    Redis: ``REDIS_URL``, its host and port (empty: none), ``REDIS_PASSWORD``; with it an account may try to log in
+    ``LOGIN_RATE_LIMIT`` times a minute (30).
     Stripe: ``STRIPE_API_URL`` (empty: no payments), ``STRIPE_TIMEOUT_MS`` (5000), at most
     ``STRIPE_RATE_LIMIT_PER_SECOND`` requests of this process (100), ``WEBHOOK_PATH`` (/api/webhooks/stripe);
     ``PAYMENTS_PER_SECOND`` customers pay (0).

@@ -8,12 +8,14 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
 from incident_runbooks.errors import RunbookError
-from incident_runbooks.lab.workloads.backend import auth, webhooks
+from incident_runbooks.lab.workloads.backend import auth, campaigns, payment_lookup, webhooks
 from incident_runbooks.lab.workloads.backend.app import Backend, create
+from incident_runbooks.lab.workloads.backend.cpu_quota import STAT_FILE, CpuQuota
 from incident_runbooks.lab.workloads.backend.leak import leak
 from incident_runbooks.lab.workloads.backend.metrics import Metrics
 from incident_runbooks.lab.workloads.backend.payments import Payments
@@ -40,16 +42,19 @@ async def serve(environ: Mapping[str, str], journal: JsonLog) -> None:
     pool = Pool(settings, journal)
     misbehaviour = Misbehaviour(faults, journal, {"leak": partial(leak, pool)})
     await misbehaviour.before_start()
-    backend = Backend(settings, pool, journal, faults, Metrics(pool.counts))
+    backend = Backend(settings, pool, journal, faults, Metrics(pool.counts), CpuQuota(Path(STAT_FILE)))
+    pool.waited = backend.metrics.acquired
     app = create(backend)
-    auth.add_routes(app)
+    campaigns.add_routes(app)
+    auth.add_routes(app, environ)
     webhooks.add_routes(app)
+    client = _stripe(app, backend) if settings.stripe_api_url else None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
     await runner.setup()
     await pool.open()
     beside = [asyncio.create_task(misbehaviour.run())]
-    if settings.stripe_api_url:
-        beside.append(asyncio.create_task(_pay(backend)))
+    if client:
+        beside.append(asyncio.create_task(Payments(backend, client).run()))
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
         journal.info("NestApplication", f"listening on {settings.host}:{settings.port}")
@@ -60,16 +65,16 @@ async def serve(environ: Mapping[str, str], journal: JsonLog) -> None:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await runner.cleanup()
+        if client:
+            await client.close()
         await pool.close()
 
 
-async def _pay(backend: Backend) -> None:
-    """Make payments until cancelled."""
+def _stripe(app: web.Application, backend: Backend) -> StripeClient:
+    """Return the client of payments, which the routes that need Stripe use as well."""
     client = StripeClient(backend.settings, backend.faults, backend.metrics.stripe)
-    try:
-        await Payments(backend, client).run()
-    finally:
-        await client.close()
+    payment_lookup.add_routes(app, client)
+    return client
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import psycopg
 from aiohttp import web
 
 from incident_runbooks.lab.workloads import database
+from incident_runbooks.lab.workloads.backend.cpu_quota import CPU_QUOTA, CpuQuota
 from incident_runbooks.lab.workloads.backend.metrics import Metrics
 from incident_runbooks.lab.workloads.backend.pool import Pool, PoolUnavailableError
 from incident_runbooks.lab.workloads.backend.settings import Settings
@@ -20,7 +21,6 @@ from incident_runbooks.lab.workloads.json_log import JsonLog
 
 _READY_S = 0.8  # less than the probe's time-out
 _QUIET = ("/api/health", "/api/health/ready", "/metrics")  # asked every second
-_CAMPAIGNS = "SELECT id, title, status, budget_cents FROM campaigns ORDER BY created_at DESC, id LIMIT 20"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,6 +34,7 @@ class Backend:
     journal: JsonLog
     faults: Faults
     metrics: Metrics
+    quota: CpuQuota
 
 
 BACKEND = web.AppKey("backend", Backend)
@@ -45,7 +46,6 @@ def create(backend: Backend) -> web.Application:
     app[BACKEND] = backend
     app.router.add_get("/api/health", _alive)
     app.router.add_get("/api/health/ready", _ready)
-    app.router.add_get("/api/campaigns", _campaigns)
     app.router.add_get("/metrics", _metrics)
     return app
 
@@ -59,8 +59,8 @@ def problem(status: int, message: str) -> web.Response:
 async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Measure the request and log it."""
     backend, began = request.app[BACKEND], time.monotonic()
-    if request.path not in _QUIET and (slow := backend.faults.get("slow")) is not None:
-        await asyncio.sleep(float(slow["milliseconds"]) / 1000)
+    if request.path not in _QUIET:
+        await _be_slow(backend)
     response = await handler(request)
     seconds = time.monotonic() - began
     route = request.match_info.route.resource.canonical if request.match_info.route.resource else "unmatched"
@@ -74,6 +74,15 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
             duration_ms=milliseconds,
         )
     return response
+
+
+async def _be_slow(backend: Backend) -> None:
+    """Take the time that faults want a request to take."""
+    current = backend.faults.current()
+    if (slow := current.get("slow")) is not None:
+        await asyncio.sleep(float(slow["milliseconds"]) / 1000)
+    if (limit := current.get(CPU_QUOTA)) is not None:
+        await backend.quota.spend(float(limit["request_ms"]) / 1000, float(limit["millicores"]) / 1000)
 
 
 @web.middleware
@@ -118,13 +127,6 @@ async def _ready(request: web.Request) -> web.Response:
         backend.journal.warn("HealthController", f"not ready: {' '.join(str(error).split())}")
         return web.json_response({"status": "error", "checks": {"database": "down"}}, status=503)
     return web.json_response({"status": "ok", "checks": {"database": "up"}})
-
-
-async def _campaigns(request: web.Request) -> web.Response:
-    async with request.app[BACKEND].pool.connection() as connection:
-        rows = await (await connection.execute(_CAMPAIGNS)).fetchall()
-    names = ("id", "title", "status", "budget_cents")
-    return web.json_response([dict(zip(names, row, strict=True)) for row in rows])
 
 
 async def _metrics(request: web.Request) -> web.Response:

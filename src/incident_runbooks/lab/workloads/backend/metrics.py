@@ -37,11 +37,26 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._queries = self._histogram("db_query_duration_seconds", "How long the database takes for a request.")
+        self._acquired = self._histogram(
+            "db_pool_acquire_duration_seconds", "How long is waited for a session of the connection pool."
+        )
         self.stripe = StripeMetrics(self._registry)
+
+    def _histogram(self, name: str, what: str) -> Histogram:
+        return Histogram(name, what, buckets=_BUCKETS, registry=self._registry)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def query(self, seconds: float) -> None:
+        """Count a statement of a request."""
+        self._queries.observe(seconds)
+
+    def acquired(self, seconds: float) -> None:
+        """Count a wait for a session of the pool, whether there was one in the end or not."""
+        self._acquired.observe(seconds)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -55,11 +55,15 @@ class Pool:
     Args:
         settings: whom to connect to, and how often.
         journal: gets every failed attempt to connect.
+
+    Attributes:
+        waited: is told how long each wait for a session was, in seconds.
     """
 
     def __init__(self, settings: Settings, journal: JsonLog) -> None:
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what it has to say goes into our own log
         self.maximum = settings.pool_max
+        self.waited: Callable[[float], None] = lambda _: None
         self._size = settings.pool_size
         self._refusals = 0
         self._journal = journal
@@ -121,6 +125,7 @@ class Pool:
         Raises:
             PoolUnavailableError: there was none in time, or the server refused a new one meanwhile.
         """
+        began = time.monotonic()
         refused: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
         self._waiting.add(refused)
         taking: asyncio.Future[Connection] = asyncio.ensure_future(self._alive(timeout_s or self._timeout_s))
@@ -138,6 +143,7 @@ class Pool:
             self._abandon(taking)
             raise
         finally:
+            self.waited(time.monotonic() - began)
             self._waiting.discard(refused)
             refused.cancel()
 

@@ -11,16 +11,20 @@ import aiohttp
 from incident_runbooks.lab.workloads import stripe_answers
 from incident_runbooks.lab.workloads.backend.rate_limit import RateLimit
 from incident_runbooks.lab.workloads.backend.settings import Settings
-from incident_runbooks.lab.workloads.backend.stripe_metrics import CONFIRM, CREATE, StripeMetrics
+from incident_runbooks.lab.workloads.backend.stripe_metrics import CONFIRM, CREATE, RETRIEVE, StripeMetrics
 from incident_runbooks.lab.workloads.faults import Faults
 from incident_runbooks.lab.workloads.stripe_answers import Json
 
 EGRESS = "stripe-egress"
-_PATHS = {CREATE: "/v1/payment_intents", CONFIRM: "/v1/payment_intents/{id}/confirm"}
+_PATHS = {
+    CREATE: "/v1/payment_intents",
+    CONFIRM: "/v1/payment_intents/{id}/confirm",
+    RETRIEVE: "/v1/payment_intents/{id}",
+}
 
 
 class StripeClient:
-    """Makes and confirms PaymentIntents.
+    """Makes, confirms and looks up PaymentIntents.
 
     Args:
         settings: where Stripe's API is, with which key, how often it may be asked and how long to wait for it.
@@ -48,7 +52,7 @@ class StripeClient:
         Raises:
             StripeError: Stripe refused, failed, or was not reached.
         """
-        return await self._post(CREATE, _PATHS[CREATE], parameters, idempotency_key)
+        return await self._send(CREATE, _PATHS[CREATE], parameters, idempotency_key)
 
     async def confirm(self, intent: str, parameters: Mapping[str, str], idempotency_key: str) -> Json:
         """Confirm a PaymentIntent, and return it.
@@ -56,19 +60,35 @@ class StripeClient:
         Raises:
             StripeError: Stripe declined, refused, failed, or was not reached.
         """
-        return await self._post(CONFIRM, _PATHS[CONFIRM].format(id=intent), parameters, idempotency_key)
+        return await self._send(CONFIRM, _PATHS[CONFIRM].format(id=intent), parameters, idempotency_key)
+
+    async def retrieve(self, intent: str) -> Json:
+        """Return a PaymentIntent as it is.
+
+        Raises:
+            StripeError: Stripe refused, failed, or was not reached.
+        """
+        return await self._send(RETRIEVE, _PATHS[RETRIEVE].format(id=intent))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    async def _post(self, endpoint: str, path: str, parameters: Mapping[str, str], idempotency_key: str) -> Json:
+    async def _send(
+        self,
+        endpoint: str,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Send a request, a POST where there are parameters, and return what Stripe made of it."""
         began, status = time.monotonic(), "error"
         try:
             if (egress := self._faults.get(EGRESS)) is not None:
                 raise stripe_answers.unreachable(str(egress["code"]), self._timeout_s)
-            headers = {"Idempotency-Key": idempotency_key}
-            async with self._session.post(self._base + path, data=dict(parameters), headers=headers) as response:
+            method, headers = ("GET", {}) if idempotency_key is None else ("POST", {"Idempotency-Key": idempotency_key})
+            data = None if parameters is None else dict(parameters)
+            async with self._session.request(method, self._base + path, data=data, headers=headers) as response:
                 body = await response.read()
             status = str(response.status)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a time-out is an OSError

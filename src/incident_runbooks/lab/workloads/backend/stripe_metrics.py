@@ -11,6 +11,7 @@ from incident_runbooks.lab.workloads.stripe_answers import REASONS
 
 CREATE = "payment_intents.create"
 CONFIRM = "payment_intents.confirm"
+RETRIEVE = "payment_intents.retrieve"
 RESULTS = ("processed", "duplicate", "bad_signature", "error")
 
 _STATUSES = ("200", "400", "401", "402", "404", "429", "500", "error")
@@ -62,7 +63,7 @@ class StripeMetrics:
             self._failed.labels(reason)
         for result in RESULTS:
             self._events.labels(result)
-        for endpoint in (CREATE, CONFIRM):
+        for endpoint in (CREATE, CONFIRM, RETRIEVE):
             self._duration.labels(endpoint)
             for status in _STATUSES:
                 self._requests.labels(endpoint, status)

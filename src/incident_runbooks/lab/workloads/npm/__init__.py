@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command ``npm`` of the backend's image: it treats arguments as npm 11 does, and does the jobs in the database.
+"""The command ``npm`` of backend and metric worker: it treats arguments as npm 11 does, and does the jobs.
 
 npm keeps every flag that stands before ``--`` for itself: ``npm run job --since=1hour`` starts the job without any
 argument and with ``npm_config_since`` in its environment, and ``--force`` is npm's own. The jobs then do what they do
 by default, which is everything. Every call is recorded as a JSON line in the file that ``LAB_NPM_CALLS`` names.
 
 Environment: ``LAB_NPM_CALLS`` (``npm-calls.jsonl`` in the current directory), ``DATABASE_*`` and ``STRIPE_*`` as the
-backend's, ``POD_NAME``, ``POD_NAMESPACE``.
+backend's, those of ``workloads.ingestion``, ``POD_NAME``, ``POD_NAMESPACE``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CALLS_VARIABLE = "LAB_NPM_CALLS"
 
 
 def install(folder: Path) -> Path:
-    """Write the command into a folder for the ``PATH`` of the backend's containers, and return its path.
+    """Write the command into a folder for the ``PATH`` of the containers, and return its path.
 
     Args:
         folder: is made where it does not exist.

@@ -13,6 +13,7 @@ from typing import TextIO
 
 import psycopg
 
+from incident_runbooks.errors import UsageError
 from incident_runbooks.lab.workloads import database
 from incident_runbooks.lab.workloads.npm import CALLS_VARIABLE, arguments, jobs
 from incident_runbooks.lab.workloads.npm.arguments import CommandLine
@@ -79,7 +80,7 @@ def _do(script: str, job: jobs.Job, own: Sequence[str], environ: Mapping[str, st
         options = jobs.parse(job, own)
         with psycopg.connect(**database.parameters(environ, f"npm {script}")) as connection:
             result = jobs.run(script, connection, options, environ)
-    except jobs.JobError as error:
+    except (jobs.JobError, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except psycopg.Error as error:
@@ -92,7 +93,10 @@ def _do(script: str, job: jobs.Job, own: Sequence[str], environ: Mapping[str, st
     else:
         would = " (dry run, nothing was changed)" if result["dry_run"] else ""
         print(f"{script}: {result['affected']} affected{would}")
-    return 0
+    if failed := result.get("failed"):
+        told = "; ".join(f"{name}: {result['platforms'][name]['error']}" for name in failed)
+        print(f"error: {told}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _beside(line: CommandLine) -> TextIO:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from incident_runbooks.lab.workloads.npm import payments
+from incident_runbooks.lab.workloads.npm import metrics, payments
 
 _DURATION = re.compile(r"(\d+)\s*(s|sec|m|min|h|hour|d|day)s?")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -35,13 +35,15 @@ class Job:
         run: does it in a transaction, and returns the numbers of what it concerned.
         settings: its other options.
         at_stripe: does it where the platform has a Stripe, payment by payment, and returns what became of each.
+        ingest: does it instead of ``run``, by the environment, and returns also what else the result has.
     """
 
     source: str
     options: Mapping[str, Callable[[str], Any]]
-    run: Callable[[Connection, Options], list[int]]
+    run: Callable[[Connection, Options], list[int]] | None
     settings: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
     at_stripe: Callable[[Connection, Options, Mapping[str, str]], list[dict[str, Any]]] | None = None
+    ingest: Callable[[Connection, Options, Mapping[str, str]], tuple[list[int], dict[str, Any]]] | None = None
 
 
 def parse(job: Job, arguments: Sequence[str]) -> dict[str, Any]:
@@ -80,23 +82,26 @@ def run(
         script: a key of :data:`JOBS`.
         connection: to the platform's database, in autocommit mode.
         options: as :func:`parse` returned them.
-        environ: of the backend; ``STRIPE_API_URL`` says where its Stripe is.
+        environ: of the container; ``STRIPE_API_URL`` says where its Stripe is.
 
     Returns:
         ``job``; ``scope``, the options that narrow it; ``everything``, whether none did; ``dry_run``; ``affected``,
-        how many rows; ``ids``, their numbers in order; and ``payments``, what became of each at Stripe, where the job
-        asked Stripe.
+        how many rows; ``ids``, their numbers in order; ``payments``, what became of each at Stripe, where the job
+        asked Stripe; and ``platforms`` and ``failed``, where it asked social platforms.
 
     Raises:
+        JobError: another one is under way.
+        UsageError: the environment is not valid.
         psycopg.Error: the database refused it.
     """
-    job, payments = JOBS[script], None
+    job = JOBS[script]
+    beside: dict[str, Any] = {}
     if job.at_stripe is not None and environ.get("STRIPE_API_URL"):
-        payments = job.at_stripe(connection, options, environ)
-        ids = [int(payment["id"]) for payment in payments]
+        beside["payments"] = job.at_stripe(connection, options, environ)
+        ids = [int(payment["id"]) for payment in beside["payments"]]
     else:
         with connection.transaction(force_rollback=bool(options["dry-run"])):
-            ids = job.run(connection, options)
+            ids = _run(job, connection, options, environ, beside)
     scope = {name: _plain(options[name]) for name in job.options}
     return {
         "job": script,
@@ -105,7 +110,22 @@ def run(
         "dry_run": bool(options["dry-run"]),
         "affected": len(ids),
         "ids": sorted(ids),
-    } | ({"payments": payments} if payments is not None else {})
+        **beside,
+    }
+
+
+def _run(
+    job: Job, connection: Connection, options: Options, environ: Mapping[str, str], beside: dict[str, Any]
+) -> list[int]:
+    if job.run is not None:
+        return job.run(connection, options)
+    assert job.ingest is not None, "a job does it one way or the other"  # noqa: S101 - for the type checker
+    try:
+        ids, more = job.ingest(connection, options, environ)
+    except metrics.BusyError as error:
+        raise JobError(str(error)) from error
+    beside.update(more)
+    return ids
 
 
 def read_since(text: str) -> datetime:
@@ -150,19 +170,6 @@ def _retry_failed_payments(connection: Connection, options: Options) -> list[int
         "UPDATE payments SET status = 'pending' WHERE id IN"  # noqa: S608 - a constant
         f" (SELECT id {payments.FAILED} FOR UPDATE) RETURNING id",
         options,
-    )
-
-
-def _sync_metrics(connection: Connection, options: Options) -> list[int]:
-    wanted = options["campaigns"]
-    narrowed = {**options, "active": wanted == "active", "ids": wanted if isinstance(wanted, list) else None}
-    return _changed(
-        connection,
-        "UPDATE campaign_metrics SET views = views + 1, synced_at = now() FROM campaigns"
-        " WHERE campaigns.id = campaign_id AND (NOT %(active)s OR status = 'active')"
-        " AND (%(ids)s::bigint[] IS NULL OR campaign_id = ANY(%(ids)s))"
-        " AND (%(force)s OR synced_at < now() - interval '5 minutes') RETURNING campaign_id",
-        narrowed,
     )
 
 
@@ -216,7 +223,12 @@ JOBS: Mapping[str, Job] = MappingProxyType(
             {"idempotency-prefix": payments.read_prefix, "attempt": payments.read_attempt, "rps": payments.read_rate},
             payments.retry,
         ),
-        "jobs:sync-metrics": Job("sync-metrics.js", {"campaigns": _ids_or("active", "all")}, _sync_metrics),
+        metrics.SCRIPT: Job(
+            "sync-metrics.js",
+            {"campaigns": _ids_or("active", "all"), "platform": metrics.read_platform, "max": _limit},
+            None,
+            ingest=metrics.sync,
+        ),
         "jobs:revoke-tokens": Job("revoke-tokens.js", {"since": read_since, "actor-ids": read_ids}, _revoke_tokens),
         "jobs:send-password-resets": Job(
             "send-password-resets.js", {"affected-users": _ids_or("all")}, _send_password_resets

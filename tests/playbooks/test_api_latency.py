@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What api-latency makes of facts that a lab cannot easily have: the role's own rules, run by Ansible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.journal_bench import Bench
+from support.runbook import ROOT
+
+Json = dict[str, Any]
+
+ROLE = {"name": "brandconnect.incidents.api_latency", "rolespec_validate": False}
+ROUTE = {
+    "route": "/api/campaigns",
+    "verdict": "slow",
+    "rps": 4.0,
+    "p95_ms": 900.0,
+    "saturated": False,
+    "time_share": 0.9,
+}
+TOTAL = {"verdict": "slow", "rps": 5.0, "p95_ms": 800.0, "saturated": False, "time_share": 1.0, "times_day_ago": None}
+PROPOSAL = {
+    "schema": "public",
+    "table": "offers",
+    "columns": [{"name": "campaign_id", "order": "asc"}],
+    "method": "btree",
+    "query_id": "-7",
+    "statement": "SELECT count(*) FROM offers WHERE campaign_id = $1",
+}
+WHY: Json = {
+    "cause": "missing_index",
+    "reason": "80 % of the time is spent in the database",
+    "remedy": "create_index",
+    "risk": "disruptive",
+    "objection": None,
+    "proposal": PROPOSAL,
+    "evidence": [],
+    "gaps": [],
+}
+BUDGET = {"fits": True, "arithmetic": "4 x 3 + 1 = 13 <= 13", "reason": "it fits", "largest_fitting": {"backend": 4}}
+SLOTS = {"used": 8, "usable": 17, "free": 9, "used_ratio": 0.47}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(ROOT / ".collections", tmp_path)
+
+
+def latency(**changes: Any) -> Json:
+    """As the module api_latency answers of a slow route."""
+    return {
+        "reachable": True,
+        "cause": None,
+        "message": None,
+        "hint": None,
+        "verdict": "slow",
+        "reason": "p95 of /api/campaigns is 900 ms, above 500 ms",
+        "total": TOTAL,
+        "routes": [ROUTE],
+        "routes_total": 1,
+        "slow_routes": ["/api/campaigns"],
+        "judged_routes": 1,
+        "instances": [],
+        "throttling": {"max": None, "pods": []},
+        "ingress_p95_ms": None,
+        "parts": {},
+        "gaps": [],
+        "targets": {},
+        **changes,
+    }
+
+
+def all_of(bench: Bench, phase: str, cases: dict[str, Json], seen: Json | None = None) -> dict[str, list[Json]]:
+    """Run a file of the role once for all cases, each of which is a host with variables of its own.
+
+    Args:
+        cases: variables by name.
+        seen: what the components found, by their host.
+
+    Returns:
+        What was recorded of each case.
+    """
+    every: Json = {"prometheus": None, "backend": None, "postgres": None}
+    found = {name: {"__api_latency_examined": {"found": each}} for name, each in (seen or {}).items()}
+    bench.hosts = {**every, **found, **cases}
+    task = {"name": "Judge", "ansible.builtin.import_role": {**ROLE, "tasks_from": phase}}
+    done = bench.run(bench.playbook([{"hosts": ":".join(cases), "tasks": [task]}], "api_latency"))
+    assert done.rc == 0, done.output
+    recorded: dict[str, list[Json]] = {}
+    waiting: list[Json] = []
+    for record in done.journal:
+        if record["type"] in ("finding", "verification"):
+            waiting.append(record["data"])
+        elif record["type"] == "step_ended":
+            recorded.setdefault(record["data"]["host"], []).extend(waiting)
+            waiting = []
+    return recorded
+
+
+def of(found: list[Json], check: str) -> Json:
+    return next(finding for finding in found if finding["check"] == check)
+
+
+CAUSES: dict[str, tuple[Json, Json, list[str]]] = {
+    "index": ({}, {}, ["create-index"]),
+    "index-not-known": ({"proposal": None}, {}, []),
+    "index-by-hand": ({"proposal": None}, {"api_latency_index_table": "offers"}, ["create-index"]),
+    "capacity": ({"cause": "capacity", "remedy": "scale_backend"}, {}, ["scale-backend"]),
+    "capacity-objection": ({"cause": "capacity", "remedy": None, "objection": "18 > 13"}, {}, []),
+    "pool": ({"cause": "pool", "remedy": "resize_pool"}, {}, ["resize-pool"]),
+    "regression": ({"cause": "regression", "remedy": "undo_rollout"}, {}, ["undo-rollout"]),
+    "locks": ({"cause": "locks", "remedy": "end_blocker"}, {}, []),
+    "one-pod": ({"cause": "one_pod", "remedy": "evict_pod"}, {}, []),
+    "slots": ({"cause": "slots", "remedy": None}, {}, []),
+    "slow-sql": ({"cause": "slow_sql", "remedy": None}, {}, []),
+    "dependency": ({"cause": "dependency", "remedy": None}, {}, []),
+    "network": ({"cause": "network", "remedy": None}, {}, []),
+}
+NOT_KNOWN: dict[str, tuple[Json, str, str | None]] = {
+    "none": ({"cause": "none", "remedy": None}, "ok", None),
+    "no-traffic": ({"cause": "no_traffic", "remedy": None}, "skipped", "no_traffic"),
+    "gaps": ({"cause": "unknown", "remedy": None, "gaps": ["statements: timeout"]}, "unknown", "not_known"),
+    "code": ({"cause": "unknown", "remedy": None}, "degraded", "code"),
+}
+
+
+def test_each_cause_recommends_what_helps_and_nothing_else(bench: Bench) -> None:
+    statements = {
+        "reachable": True,
+        "statistics": {"available": True},
+        "statements": [{"calls_per_s": 100.0, "statement": "SELECT count(*) FROM offers WHERE campaign_id = $1"}],
+    }
+    seen = {"prometheus": {"latency": latency()}, "postgres": {"statements": statements}}
+    whys: dict[str, tuple[Json, Json]] = {
+        **{name: (why, variables) for name, (why, variables, _) in CAUSES.items()},
+        **{name: (why, {}) for name, (why, _, _) in NOT_KNOWN.items()},
+    }
+    cases = {
+        name: {"__api_latency_concluded": {"found": {"cause": WHY | why, "budget": BUDGET}}, **variables}
+        for name, (why, variables) in whys.items()
+    }
+    found = all_of(bench, "judge/together", cases, seen)
+    for name, (why, _, recommended) in CAUSES.items():
+        cause = of(found[name], "latency_cause")
+        assert (cause["status"], cause["cause"]) == ("degraded", (WHY | why)["cause"]), name
+        assert (cause["component"], cause["recommend"]) == ("backend", recommended), name
+        assert cause["next_step"], name
+        assert [each for each in found[name] if each["check"] != "latency_cause" and each["recommend"]] == []
+    assert "18 > 13" in of(found["capacity-objection"], "latency_cause")["summary"]
+    for name, (_, status, word) in NOT_KNOWN.items():
+        cause = of(found[name], "latency_cause")
+        assert (cause["status"], cause["cause"], cause["recommend"]) == (status, word, []), name
+    repeated = of(found["index"], "calls_per_request")
+    assert repeated["cause"] == "n_plus_one", repeated
+    assert "populate: ['offers']" in repeated["data"]["patch"]
+    assert "JSON.stringify(campaign)" in of(found["slow-sql"], "latency_cause")["data"]["patch"]
+
+
+def sustained(value: float, route: str = "/api/campaigns") -> Json:
+    samples = [{"labels": {"route": route}, "status": "value", "value": value}, {"labels": {}, "value": None}]
+    return {"answers": {"p95_s": {"samples": samples}}}
+
+
+FAST = {"verdict": "ok", "total": TOTAL | {"verdict": "ok"}}
+LATENCIES: dict[str, tuple[Json, Json, str, str | None]] = {
+    "lasting": ({}, sustained(1.1), "degraded", "far_above_objective"),
+    "twice-is-not-yet": ({}, sustained(0.9), "degraded", "above_objective"),
+    "another-route": ({}, sustained(1.1, "/api/fast-by-now"), "degraded", "above_objective"),
+    "not-measured-how-long": ({}, {}, "degraded", "above_objective"),
+    "only-the-total": ({"routes": [], "slow_routes": []}, {}, "degraded", "above_objective"),
+    "no-traffic": ({"verdict": "no_traffic", "routes": []}, {}, "skipped", "no_traffic"),
+    "low-volume": ({"verdict": "low_volume", "routes": []}, {}, "skipped", "low_volume"),
+    "unknown": ({"verdict": "unknown", "routes": []}, {}, "unknown", "not_measured"),
+    "silent": ({"reachable": False, "cause": "timeout", "verdict": "unknown"}, {}, "unknown", "timeout"),
+    "fast": ({**FAST, "slow_routes": []}, {}, "ok", None),
+}
+
+
+def test_only_what_lasts_is_far_above_the_objective(bench: Bench) -> None:
+    cases = {
+        name: {"__api_latency_examined": {"found": {"latency": latency(**now), "sustained": lasting}}}
+        for name, (now, lasting, _, _) in LATENCIES.items()
+    }
+    found = all_of(bench, "judge/prometheus", cases)
+    for name, (_, _, status, cause) in LATENCIES.items():
+        finding = of(found[name], "latency")
+        assert (finding["status"], finding["cause"]) == (status, cause), (name, finding["summary"])
+
+
+LATER: dict[str, tuple[Json, str, str | None]] = {
+    "fast": ({**FAST, "routes": [ROUTE | {"verdict": "ok", "p95_ms": 40.0}]}, "resolved", None),
+    "slow": ({}, "unresolved", "still_slow"),
+    "slow-in-total": ({"routes": []}, "unresolved", "still_slow"),
+    "route-gone": ({**FAST, "routes": []}, "unverified", "inconclusive_low_traffic"),
+    "few": ({**FAST, "routes": [ROUTE | {"verdict": "low_volume"}]}, "unverified", "inconclusive_low_traffic"),
+    "none": (
+        {"verdict": "no_traffic", "routes": [], "total": TOTAL | {"verdict": "no_traffic"}},
+        "unverified",
+        "inconclusive_low_traffic",
+    ),
+    "unknown": ({**FAST, "verdict": "unknown", "routes": []}, "unverified", "not_measured"),
+    "silent": ({"reachable": False, "cause": "refused"}, "unverified", "refused"),
+}
+
+
+def test_only_routes_with_enough_requests_are_fast_again(bench: Bench) -> None:
+    cases = {name: {"__api_latency_now": latency(**now)} for name, (now, _, _) in LATER.items()}
+    found = all_of(bench, "judge/verified", cases, {"prometheus": {"latency": latency()}})
+    for name, (_, status, cause) in LATER.items():
+        verdict = of(found[name], "latency")
+        assert (verdict["status"], verdict["cause"]) == (status, cause), (name, verdict)
+
+
+POOLS: dict[str, tuple[Json, Json, str | None]] = {
+    "fits": ({"slots": SLOTS}, {"fits": True, "pool_max": 4}, None),
+    "same": ({"slots": SLOTS}, {"fits": True, "pool_max": 2}, "is not more than it has, 2"),
+    "too-large": ({"slots": SLOTS}, {"fits": False, "pool_max": 9}, "does not fit the connection budget: 28 > 13"),
+    "not-known": ({"slots": SLOTS}, {"fits": None, "pool_max": 4}, "does not fit the connection budget"),
+    "full": ({"slots": SLOTS | {"used": 17, "used_ratio": 1.0}}, {"fits": True, "pool_max": 4}, "17 of 17 slots"),
+    "silent": ({"slots": None, "message": "timeout"}, {"fits": True, "pool_max": 4}, "not known: timeout"),
+}
+
+
+def test_a_pool_is_resized_only_where_that_helps(bench: Bench) -> None:
+    env = [{"name": "TYPEORM_POOL_MAX", "value": "2", "effective": True}]
+    seen = {"__api_latency_examined": {"found": {"workload": {"reachable": True, "env": env}}}}
+    bench.hosts = {"prometheus": None, "postgres": None, "backend": seen}
+    file = str(ROOT / "roles/api_latency/vars/main.yml")
+    load, plays = {"name": "Load", "ansible.builtin.include_vars": {"file": file}}, []
+    for name, (activity, proposed, said) in POOLS.items():
+        budget = {"proposed": {"reason": "28 > 13", **proposed}}
+        resized = {"found": {"activity": activity, "budget": budget}}
+        wanted = f"__api_latency_pool_refusal is search({said!r})" if said else "__api_latency_pool_refusal is falsy"
+        bench.hosts[name] = {"__api_latency_resized": resized}
+        compare = {"that": wanted, "fail_msg": "{{ __api_latency_pool_refusal | default('nothing', true) }}"}
+        plays += [{"hosts": name, "tasks": [load, {"name": "Compare", "ansible.builtin.assert": compare}]}]
+    done = bench.run(bench.playbook(plays, "api_latency"))
+    assert done.rc == 0, done.output

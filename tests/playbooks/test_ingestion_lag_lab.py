@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ingestion lag against the lab: every fault is told from the others, and what can be remediated is, end to end."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from modules.clickhouse_support import Store, store
+
+from incident_runbooks import schemas
+from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.faults.fault import Fault
+from incident_runbooks.lab.lab import Lab
+from support.ingestion import (
+    DIAGNOSE,
+    REMEDIATE,
+    SYNC,
+    IngestionRunbook,
+    Metrics,
+    planned,
+    recommended,
+    verdicts,
+)
+from support.runbook import Run
+
+__all__ = ["store"]
+
+# these are told from the others where they are remediated
+REMEDIATED = {
+    "social-rate-limited",
+    "metric-worker-slow",
+    "clickhouse-disk-full",
+    "clickhouse-disk-full-of-logs",
+    "clickhouse-mutation-stuck",
+}
+TOLD = [fault for fault in FAULTS.values() if fault.runbook == "ingestion-lag" and fault.name not in REMEDIATED]
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def metrics(data_lab: Lab) -> Metrics:
+    return Metrics(data_lab)
+
+
+@pytest.fixture
+def runbook(data_lab: Lab, metrics: Metrics, tmp_path: Path) -> Iterator[IngestionRunbook]:
+    """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
+    runbook = IngestionRunbook(data_lab, tmp_path)
+    runbook.log_in(metrics.cluster, DIAGNOSE, SYNC, REMEDIATE)
+    yield runbook
+    assert [(each["verb"], each["requestURI"]) for each in metrics.cluster.refused(REMEDIATE)] == []
+
+
+def diagnosed(run: Run, name: str) -> Json:
+    """The one cause of a fault, and exactly its remediations."""
+    fault, cause = FAULTS[name], run.finding("ingestion_cause")
+    assert (cause["cause"], cause["status"] in ("degraded", "down")) == (fault.cause, True), run.result["findings"]
+    assert recommended(run) == list(fault.recommends)
+    assert cause["next_step"]
+    return cause
+
+
+def assert_no_secret(metrics: Metrics, run: Run) -> None:
+    """Neither plain nor encoded, in anything that the run wrote."""
+    files = [path for path in run.directory.rglob("*") if path.is_file()]
+    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    for secret in metrics.secrets():
+        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
+            assert form not in written
+
+
+def test_a_healthy_platform_is_healthy_and_only_read(runbook: IngestionRunbook, metrics: Metrics) -> None:
+    runbook.backend.update(metrics.cluster.login(DIAGNOSE))  # it sees no Secret, and changes nothing
+    with metrics.only_read():
+        run = runbook.run()
+    assert (run.rc, run.result["outcome"]) == (0, "healthy"), run.result["findings"]
+    assert {each["check"]: each["status"] for each in run.result["findings"] if each["status"] != "ok"} == {
+        "disk_trend": "skipped"
+    }
+    assert "youtube" in run.finding("logs")["summary"]
+    assert metrics.cluster.refused(DIAGNOSE) == []
+    assert schemas.validate("result", run.result) == []
+    assert_no_secret(metrics, run)
+
+
+@pytest.mark.parametrize("fault", TOLD, ids=lambda fault: fault.name)
+def test_every_fault_is_told_from_the_others(
+    runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab, fault: Fault
+) -> None:
+    data_lab.break_(fault.name)
+    with metrics.only_read(clickhouse=fault.name != "clickhouse-down"):
+        run = runbook.run()
+    diagnosed(run, fault.name)
+    unknown = {each["component"] for each in run.result["findings"] if each["status"] == "unknown"}
+    if fault.name == "clickhouse-down":
+        assert (run.result["outcome"], unknown) == ("incomplete", {"clickhouse"})
+        assert run.finding("freshness")["cause"] == "refused"
+    else:
+        assert (run.result["outcome"], unknown) == ("findings", set()), run.result["findings"]
+
+
+def test_the_platform_that_limits_us_is_paused_and_put_back(
+    runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab
+) -> None:
+    data_lab.break_("social-rate-limited")
+    pods = {pod["metadata"]["uid"] for pod in metrics.cluster.pods("metric-worker")}
+    with metrics.only_read():
+        preview = runbook.remediate("--check", approve="slow-ingestion")
+    cause = diagnosed(preview, "social-rate-limited")
+    assert "full jitter" in cause["data"]["patch"].lower()
+    (change,) = planned(preview, "slow-ingestion")["targets"][0]["changes"]
+    assert (change["name"], change["old"], change["new"]) == ("METRIC_PAUSED_PLATFORMS", None, "meta")
+    assert metrics.paused() is None
+
+    run = runbook.remediate(approve="slow-ingestion")
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
+    assert verdicts(run) == dict.fromkeys(("workload", "new_rows", "limits"), "resolved")
+    assert metrics.paused() == "meta"
+    assert pods.isdisjoint(pod["metadata"]["uid"] for pod in metrics.cluster.pods("metric-worker"))
+    since = metrics.now()
+    metrics.wait_for_rows("tiktok", since + 1)
+    assert metrics.rows("meta", since) == 0
+    log = next(entry for entry in run.result["evidence"] if entry["name"].endswith("/metric-worker.log"))
+    assert b"meta: rate_limit_exceeded" in (run.directory / log["path"]).read_bytes()
+    due = [each["due"] for each in run.result["follow_ups"] if "back when the limit is over" in each["title"]]
+    assert due == [run.finding("ingestion_cause")["data"]["retry_at"]]
+    assert_no_secret(metrics, run)
+
+    again = runbook.run()
+    assert (again.finding("ingestion_cause")["cause"], recommended(again)) == ("rate_limited", [])
+    data_lab.social.control.write([])
+    over = runbook.run()
+    assert over.finding("settings")["cause"] == "still_paused"
+
+
+def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
+    data_lab.break_("metric-worker-slow")
+    with metrics.only_read():
+        preview = runbook.remediate("--check", approve="sync-metrics")
+    diagnosed(preview, "metric-worker-slow")
+    (target,) = planned(preview, "sync-metrics")["targets"]
+    assert target["argv"][-5:] == ["--", "--campaigns=active", "--platform=all", "--max=50", "--json"]
+    since = metrics.now()
+    run = runbook.remediate(approve="sync-metrics")
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    (action,) = run.result["actions"]
+    stored = action["after"]["job"]["platforms"]
+    assert {name: each["rows"] > 0 for name, each in stored.items()} == dict.fromkeys(
+        ("meta", "tiktok", "youtube"), True
+    )
+    assert all(metrics.rows(name, since) == stored[name]["rows"] for name in stored)
+    assert_no_secret(metrics, run)
+
+
+def test_nothing_is_synced_while_a_platform_refuses(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
+    data_lab.break_("metric-worker-slow")
+    runbook.variables["ingestion_lag_sync_platform"] = "tiktok"
+    data_lab.social.control.write(["tiktok:code-40100"])
+    run = runbook.remediate(approve="sync-metrics")
+    assert (run.result["outcome"], run.result["actions"]) == ("refused", [])
+    assert metrics.rows("tiktok", metrics.now() - 5) == 0
+
+
+def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
+    data_lab.break_("clickhouse-disk-full-of-logs")
+    with metrics.only_read():
+        preview = runbook.remediate("--check", approve="free-clickhouse-space")
+    diagnosed(preview, "clickhouse-disk-full-of-logs")
+    targets = {(each["table"], each["partition_id"]) for each in planned(preview, "free-clickhouse-space")["targets"]}
+    refused = runbook.remediate(approve="free-clickhouse-space")
+    assert refused.result["outcome"] == "refused", "a destructive one needs the digest of its plan"
+    before = metrics.past()
+    assert targets < set(before)
+    digest = preview.result["plan"]["digest"]
+    run = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=digest)
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")
+    assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
+    again = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=digest)
+    assert again.result["actions"] == []
+    assert_no_secret(metrics, run)
+
+
+def test_a_mutation_that_was_read_is_ended(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
+    data_lab.break_("clickhouse-mutation-stuck")
+    (stuck,) = metrics.mutations()
+    with metrics.only_read():
+        diagnosis = runbook.run()
+    diagnosed(diagnosis, "clickhouse-mutation-stuck")
+    runbook.variables["ingestion_lag_kill_mutations"] = [f"metric_snapshots/{stuck}"]
+    with metrics.only_read():
+        plan = runbook.run().result["plan"]
+    before = metrics.past()
+    run = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=plan["digest"])
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    assert verdicts(run) == dict.fromkeys(("new_rows", "mutations", "rows_kept"), "resolved")
+    assert (metrics.mutations(), metrics.past()) == ([], before)
+    (action,) = run.result["actions"]
+    assert [each["result"] for each in action["results"]] == ["killed"]
+
+
+def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab, store: Store) -> None:
+    data_lab.break_("clickhouse-disk-full")
+    without = runbook.run()
+    assert "--retention-days" in diagnosed(without, "clickhouse-disk-full")["next_step"]
+    runbook.variables |= {"ingestion_lag_retention_days": 60, "ingestion_lag_archive_uri": store.uri}
+    with metrics.only_read():
+        preview = runbook.remediate("--check", approve="archive-old-data")
+    assert recommended(preview) == ["archive-old-data"]
+    assert store.files == {}
+    plan, before = preview.result["plan"], metrics.past()
+    targets = {("metric_snapshots", each["partition_id"]) for each in planned(preview, "archive-old-data")["targets"]}
+    alone = runbook.remediate(approve="archive-old-data", runbook_plan_digest=plan["digest"])
+    assert alone.result["outcome"] == "refused", "an irreversible one needs a second approver"
+    assert metrics.past() == before
+
+    approval = {"runbook_plan_digest": plan["digest"], "runbook_second_approver": "ada", "runbook_reason": "disk full"}
+    run = runbook.remediate(approve="archive-old-data", **approval)
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")
+    assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
+    assert len(store.files) == len(targets)
+    told = [each for each in run.result["notifications"] if each["purpose"] == "analytics"]
+    assert [each["stage"] for each in told][:1] == ["opened"], "the analytics team is told before"
+    again = runbook.remediate(approve="archive-old-data", **approval)
+    assert again.result["actions"] == []
+    assert_no_secret(metrics, run)

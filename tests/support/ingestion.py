@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: S608 - names are the tests' own
+"""Run ingestion-lag against the lab, and look at ClickHouse, the platforms and the metric worker without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from incident_runbooks.lab.lab import Lab
+from support.payments import PaymentsRunbook
+from support.platform import Cluster, wait_until
+from support.runbook import Run
+
+DIAGNOSE, REMEDIATE, SYNC = (f"ingestion-lag-{name}" for name in ("diagnose", "remediate", "sync"))
+WORKER = "metric-worker"
+TABLE = "analytics.metric_snapshots"
+_PARTITIONS = """
+    SELECT database, table, partition_id, sum(rows) AS rows FROM system.parts
+    WHERE active AND (database = 'analytics' OR table = 'query_log_0') GROUP BY 1, 2, 3
+"""
+
+Json = dict[str, Any]
+
+
+class IngestionRunbook(PaymentsRunbook):
+    """The playbook, as who may remediate and nobody else."""
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        super().__init__(lab, directory, "ingestion_lag")
+        self.hosts |= {"clickhouse": {}, "social": {}}
+
+
+class Metrics:
+    """What the playbook acts on, by other ways than its own.
+
+    Args:
+        lab: which is up, with the data plane.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.cluster = Cluster(lab)
+        self.clickhouse = lab.clickhouse.client
+
+    def rows(self, platform: str | None = None, since: int = 0) -> int:
+        """Count the rows of a platform that are newer than a Unix time."""
+        where = f"created_at > toDateTime({since})" + (f" AND platform = '{platform}'" if platform else "")
+        return int(self.clickhouse.value(f"SELECT count() FROM {TABLE} WHERE {where}"))
+
+    def now(self) -> int:
+        """Return ClickHouse's clock."""
+        return int(self.clickhouse.value("SELECT toUnixTimestamp(now())"))
+
+    def wait_for_rows(self, platform: str, since: int) -> None:
+        """Wait until a platform has a row that is newer than a Unix time."""
+        wait_until(lambda: self.rows(platform, since) > 0, f"new row of {platform}")
+
+    def partitions(self) -> dict[tuple[str, str], int]:
+        """Return the rows of each partition by table and id."""
+        return {(each["table"], each["partition_id"]): each["rows"] for each in self.clickhouse.rows(_PARTITIONS)}
+
+    def past(self) -> dict[tuple[str, str], int]:
+        """The same without this month's, into which the metric worker writes."""
+        month = str(self.clickhouse.value("SELECT toString(toYYYYMM(now()))"))
+        return {key: rows for key, rows in self.partitions().items() if key != ("metric_snapshots", month)}
+
+    def mutations(self) -> list[str]:
+        """Return the mutations that are not done."""
+        found = self.clickhouse.rows("SELECT mutation_id FROM system.mutations WHERE is_done = 0")
+        return [str(each["mutation_id"]) for each in found]
+
+    def paused(self) -> str | None:
+        """Return which platforms the metric worker is told to leave out."""
+        return self.cluster.environment(WORKER).get("METRIC_PAUSED_PLATFORMS")
+
+    def secrets(self) -> list[str]:
+        """Return what must be in no record."""
+        return [self.lab.clickhouse.password, *(each.token for each in self.lab.social.accounts)]
+
+    @contextmanager
+    def only_read(self, *, clickhouse: bool = True) -> Iterator[None]:
+        """In the block nothing is changed, in the cluster, nor in ClickHouse where it can be asked."""
+        before = (self.past(), self.mutations()) if clickhouse else None
+        with self.cluster.only_read():
+            yield
+        assert ((self.past(), self.mutations()) if clickhouse else None) == before
+
+
+def recommended(run: Run) -> list[str]:
+    """Return what the findings of a run recommend."""
+    return [name for finding in run.result["findings"] for name in finding["recommend"]]
+
+
+def planned(run: Run, name: str) -> Json:
+    """Return a remediation of the plan."""
+    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
+    return entry
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    """Return what was verified, by check."""
+    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}

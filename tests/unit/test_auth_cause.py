@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why nobody can log in: one case for each row of the decision table of auth-down, and what must not decide."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from modules.k8s_support import run_module
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause import CAUSES
+from ansible_collections.brandconnect.incidents.plugins.modules.auth_cause import SPEC
+
+Json = dict[str, Any]
+
+RIGHT, OTHER = "9f86d081884c", "60303ae22b99"
+
+
+def probe(verdict: str = "ok", **clock: Any) -> Json:
+    wrong = {"date_skew_s": 0.1, "issued_skew_s": 0.1, "wrong": False, **clock}
+    return {"reachable": True, "verdict": verdict, "reason": f"the probe says {verdict}", "clock": wrong}
+
+
+def redis(**changes: Any) -> Json:
+    return {
+        "reachable": True,
+        "authenticated": True,
+        "cause": None,
+        "message": None,
+        "role": "master",
+        "loading": {"active": False, "percent": None},
+        "persistence": {"aof_enabled": True, "aof_last_write_ok": True, "aof_rewrite_in_progress": False},
+        "keys": 12,
+        "writes": {"verdict": "accepted", "reasons": [], "doubts": []},
+        **changes,
+    }
+
+
+def refuses(cause: str, **changes: Any) -> Json:
+    reasons = [{"cause": cause, "message": f"it says {cause}"}]
+    return redis(writes={"verdict": "refused", "reasons": reasons, "doubts": []}, **changes)
+
+
+def silent(cause: str) -> Json:
+    return {"reachable": False, "cause": cause, "message": f"{cause}, says the network"}
+
+
+def says_no(cause: str) -> Json:
+    return {"reachable": True, "authenticated": False, "cause": cause, "message": f"{cause.upper()} no"}
+
+
+def pods(name: str, ready: int, replicas: int, **container: Any) -> Json:
+    listed = [
+        {
+            "name": f"{name}-{number}",
+            "ready": number < ready,
+            "containers": [{"name": name, "reason": None, **(container if number >= ready else {})}],
+        }
+        for number in range(replicas)
+    ]
+    return {"reachable": True, "workload": {"replicas": replicas}, "pods_ready": ready, "pods": listed}
+
+
+def key(fingerprint: str | None = RIGHT, *, older: int = 0, **changes: Any) -> Json:
+    facts = {"exists": fingerprint is not None, "empty": False, "fingerprint": fingerprint, **changes}
+    stale = [{"name": f"backend-{number}", "started_at": "2026-11-24T15:00:00Z"} for number in range(older)]
+    return {"reachable": True, "exists": True, "keys": {"JWT_SECRET": facts}, "pods_older": stale, "immutable": False}
+
+
+def vault(fingerprint: str = RIGHT, **changes: Any) -> Json:
+    versions = [{"version": 3, "fingerprint": fingerprint}, {"version": 2, "fingerprint": OTHER}]
+    facts = {"exists": True, "empty": False, "fingerprint": fingerprint}
+    return {
+        "reachable": True,
+        "state": "present",
+        "version": 3,
+        "keys": {"JWT_SECRET": facts},
+        "versions": versions,
+        **changes,
+    }
+
+
+def logs(**counts: int) -> Json:
+    classes = {name: {"count": count} for name, count in counts.items()}
+    return {"reachable": True, "pods_total": 2, "pods_read": 2, "pods_unread": [], "truncated": [], "classes": classes}
+
+
+def healthy(**changes: Any) -> Json:
+    return {
+        "probe": probe(),
+        "redis": redis(),
+        "redis_workload": pods("redis", 1, 1),
+        "redis_secret": {"reachable": True, "exists": True, "pods_older": []},
+        "vault": vault(),
+        "secret": key(),
+        "workload": pods("backend", 2, 2),
+        "logs": logs(redis_refused=0),
+        "postgres": {"reachable": True, "cause": None},
+        **changes,
+    }
+
+
+def down(**changes: Any) -> Json:
+    return healthy(**{"probe": probe("dependency"), **changes})
+
+
+def why(given: Json) -> Json:
+    found = run_module(SPEC, given)
+    assert not found.get("failed"), found
+    assert found["cause"] in CAUSES
+    assert found["changed"] is False
+    return found
+
+
+# what is found -> cause, remedy, risk
+ROWS: dict[str, tuple[Json, str, str | None, str]] = {
+    "all is well": (healthy(), "none", None, "safe"),
+    "anybody gets in": (down(probe=probe("wrong_password_accepted")), "password_not_checked", None, "safe"),
+    "the database is away": (down(postgres=silent("refused"), logs=logs(database=9)), "database_down", None, "safe"),
+    "Redis is scaled to 0": (
+        down(redis=silent("refused"), redis_workload=pods("redis", 0, 0)),
+        "redis_pod",
+        None,
+        "safe",
+    ),
+    "Redis runs out of memory": (
+        down(redis=silent("refused"), redis_workload=pods("redis", 0, 1, last_termination={"reason": "OOMKilled"})),
+        "redis_pod",
+        None,
+        "safe",
+    ),
+    "Redis' volume is not bound": (
+        down(redis=silent("refused"), redis_workload=pods("redis", 0, 1, reason="ContainerCreating")),
+        "redis_pod",
+        None,
+        "safe",
+    ),
+    "Redis hangs and is not ready": (
+        down(redis=silent("timeout"), redis_workload=pods("redis", 0, 1)),
+        "redis_pod",
+        "restart_redis",
+        "destructive",
+    ),
+    "Redis hangs": (down(redis=silent("timeout")), "redis_unreachable", "restart_redis", "destructive"),
+    "Redis' Service leads nowhere": (down(redis=silent("refused")), "redis_unreachable", None, "safe"),
+    "only the API does not reach Redis": (down(logs=logs(redis_refused=7)), "redis_unreachable", None, "safe"),
+    "Redis reads its data": (
+        down(redis=redis(loading={"active": True, "percent": 42.0}, cause="loading")),
+        "redis_loading",
+        None,
+        "safe",
+    ),
+    "Redis wants another password": (
+        down(redis=says_no("wrongpass"), logs=logs(redis_auth=4)),
+        "redis_auth",
+        None,
+        "safe",
+    ),
+    "pods have an older password of Redis": (
+        down(
+            logs=logs(redis_auth=4),
+            redis_secret={"reachable": True, "exists": True, "pods_older": [{"name": "backend-0"}]},
+        ),
+        "redis_auth",
+        "restart_auth",
+        "disruptive",
+    ),
+    "Redis is a replica": (down(redis=refuses("readonly", role="replica")), "redis_replica", None, "safe"),
+    "Redis cannot save": (down(redis=refuses("misconf")), "redis_persistence_failing", None, "safe"),
+    "Redis is full": (down(redis=refuses("oom")), "redis_memory", None, "safe"),
+    "the key is gone, and Vault has it": (
+        down(secret=key(None), expected_fingerprint=RIGHT),
+        "jwt_key_missing",
+        "restore_jwt_secret",
+        "destructive",
+    ),
+    "the key is gone, and nobody knows which it was": (
+        down(secret=key(None)),
+        "jwt_key_missing",
+        "restore_jwt_secret",
+        "irreversible",
+    ),
+    "the Secret is gone": (
+        down(secret={"reachable": True, "exists": False, "cause": "not_found", "keys": {}}),
+        "jwt_key_missing",
+        None,
+        "safe",
+    ),
+    "the key is empty": (
+        healthy(secret=key(OTHER, empty=True), expected_fingerprint=RIGHT),
+        "jwt_key_missing",
+        "restore_jwt_secret",
+        "destructive",
+    ),
+    "the key is another one": (
+        healthy(secret=key(OTHER), probe=probe("token_rejected"), logs=logs(jwt_invalid=30)),
+        "jwt_key_differs",
+        "restore_jwt_secret",
+        "irreversible",
+    ),
+    "pods are older than the key": (
+        healthy(secret=key(older=1), probe=probe("stale_replica")),
+        "jwt_stale",
+        "restart_auth",
+        "disruptive",
+    ),
+    "one replica refuses": (healthy(probe=probe("stale_replica")), "jwt_stale", "restart_auth", "disruptive"),
+    "clocks are apart": (
+        healthy(probe=probe("stale_replica", issued_skew_s=600.0, wrong=True), logs=logs(clock=5)),
+        "clock_skew",
+        None,
+        "safe",
+    ),
+    "too many logins": (healthy(probe=probe("rate_limited")), "rate_limited", None, "safe"),
+    "a storm of logins": (healthy(logs=logs(rate_limit=80)), "rate_limited", None, "safe"),
+    "no pod is ready": (
+        healthy(probe=probe("unreachable"), workload=pods("backend", 0, 2, reason="CrashLoopBackOff")),
+        "backend_down",
+        None,
+        "safe",
+    ),
+    "the edge": (healthy(probe=probe("unreachable")), "unreachable", None, "safe"),
+    "something else": (down(), "dependency", None, "safe"),
+    "nothing was asked": ({}, "unknown", None, "safe"),
+}
+
+
+@pytest.mark.parametrize(("given", "cause", "remedy", "risk"), ROWS.values(), ids=ROWS)
+def test_rows(given: Json, cause: str, remedy: str | None, risk: str) -> None:
+    found = why(given)
+    assert (found["cause"], found["remedy"], found["risk"]) == (cause, remedy, risk), found
+    assert (found["remedy"] is None) or found["objection"] is None
+    assert (found["next_step"] is None) is (remedy is not None or cause == "none"), found
+
+
+def test_every_cause_has_a_row() -> None:
+    assert {cause for _, cause, _, _ in ROWS.values()} == set(CAUSES)
+
+
+@pytest.mark.parametrize("missing", sorted(set(healthy()) - {"redis_secret"}))
+def test_what_is_not_known_is_never_well(missing: str) -> None:
+    for instead in ({}, silent("timeout")):
+        found = why(healthy(**{missing: instead}))
+        assert found["cause"] == "unknown", found
+        assert found["remedy"] is None
+        assert found["gaps"]
+
+
+def test_what_says_nothing_of_logging_in() -> None:
+    for verdict in ("too_soon", "not_configured", "wrong_credentials", "unexpected"):
+        found = why(healthy(probe=probe(verdict)))
+        assert (found["cause"], found["failing"], found["remedy"]) == ("unknown", None, None)
+        assert any("whether people can log in" in gap for gap in found["gaps"])
+
+
+def test_only_we_do_not_reach_it() -> None:
+    for changes in ({"redis": silent("refused")}, {"redis": says_no("noauth")}, {"postgres": silent("refused")}):
+        assert why(healthy(**changes))["cause"] == "unknown"
+    found = why(healthy(redis=silent("timeout"), probe=probe("rate_limited")))
+    assert found["cause"] == "rate_limited", "logging in got as far as that"
+
+
+def test_a_database_that_answers_is_up() -> None:
+    refused = {"reachable": True, "cause": "forbidden", "message": "permission denied for table users"}
+    found = why(healthy(postgres=refused))
+    assert (found["cause"], len(found["notes"])) == ("none", 1)
+    full = {"reachable": True, "cause": "server_slots_exhausted", "message": "sorry, too many clients already"}
+    assert why(down(postgres=full))["cause"] == "database_down"
+    assert why(healthy(postgres=full))["cause"] == "unknown"
+
+
+def test_lines_of_a_trouble_that_is_over_prove_nothing() -> None:
+    over = logs(redis_memory=9, redis_auth=9, redis_refused=9, redis_persistence=9, database=9, clock=9)
+    assert why(healthy(logs=over))["cause"] == "none"
+    assert why(down(logs=logs(redis_memory=9)))["cause"] == "dependency", "Redis says that it takes writes"
+    assert why(down(redis=silent("timeout"), logs=logs(redis_memory=9)))["cause"] == "redis_memory"
+
+
+def test_redis_is_restarted_only_where_that_helps() -> None:
+    for cause in ("oom", "misconf", "readonly"):
+        found = why(down(redis=refuses(cause)))
+        assert (found["remedy"], found["redis"]["risk"]) == (None, "pointless")
+        assert found["instead"] == found["redis"]["instead"]
+    unknown = why(down(redis=silent("timeout"), redis_workload={}))
+    assert (unknown["cause"], unknown["remedy"]) == ("redis_unreachable", None)
+    assert "whether a restart helps" in unknown["objection"]
+    reason = "out of memory once, and ready again"
+    ended = {"reason": "OOMKilled", "finished_at": (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)).isoformat()}
+    again = pods("redis", 1, 1)
+    again["pods"][0]["containers"][0]["last_termination"] = ended
+    assert why(down(redis_workload=again))["cause"] == "redis_pod", reason
+    assert why(down(redis_workload=again, recent_s=5))["cause"] == "dependency"
+    assert why(healthy(redis_workload=again))["cause"] == "none"
+
+
+def test_a_key_is_restored_only_from_what_is_there() -> None:
+    for changes, text in (
+        ({"vault": {"reachable": True, "state": "deleted", "message": None, "hint": "undelete it"}}, "undelete it"),
+        ({"vault": silent("sealed")}, "nothing to restore from"),
+        ({"vault": vault(keys={})}, "has no key JWT_SECRET"),
+        ({"secret": {**key(None), "immutable": True}}, "immutable"),
+        ({"secret": {**key(None), "managed_by": {"tool": "External Secrets"}}}, "External Secrets writes"),
+    ):
+        found = why(down(**{"secret": key(None), **changes}))
+        assert (found["cause"], found["remedy"]) == ("jwt_key_missing", None)
+        assert text in found["objection"]
+    same = why(healthy(secret=key(OTHER), vault=vault(OTHER), expected_fingerprint=RIGHT))
+    assert (same["cause"], same["remedy"]) == ("jwt_key_differs", None)
+    assert "same key" in same["objection"]
+
+
+def test_whether_everyone_would_be_logged_out() -> None:
+    for given, rotation in (
+        (healthy(), False),
+        (healthy(secret=key(OTHER)), True),
+        (healthy(secret=key(OTHER), expected_fingerprint=RIGHT), False),
+        (healthy(secret=key(OTHER, older=2)), None),
+        (healthy(secret=key(None)), None),
+        (healthy(vault=silent("timeout")), None),
+    ):
+        assert why(given)["key"]["rotation"] is rotation
+    found = why(healthy(secret=key(OTHER)))["key"]
+    assert (found["stored"], found["vault_versions"], found["vault_version"]) == ("differs", [2], 3)
+    blank = why(healthy(secret=key(OTHER, trailing_whitespace=True)))
+    assert (blank["cause"], blank["key"]["stored"]) == ("jwt_key_differs", "unusable")
+
+
+def test_nobody_restarts_into_a_key_that_is_not_known() -> None:
+    found = why(healthy(secret=key(older=2), vault=silent("timeout"), probe=probe("stale_replica")))
+    assert (found["cause"], found["remedy"], found["risk"]) == ("jwt_stale", None, "safe")
+    assert "not known" in found["objection"]
+    differs = why(healthy(secret=key(OTHER, older=2), probe=probe("stale_replica")))
+    assert (differs["cause"], differs["remedy"]) == ("jwt_key_differs", "restore_jwt_secret")
+    assert [each["cause"] for each in differs["also"]] == ["jwt_stale"]
+
+
+def test_signatures_outrank_clocks() -> None:
+    apart = probe("stale_replica", issued_skew_s=-600.0, wrong=True)
+    assert why(healthy(probe=apart, logs=logs(clock=5, jwt_invalid=3)))["cause"] == "jwt_stale"
+    stale = healthy(probe=probe("stale_replica"), secret=key(older=1), logs=logs(clock=5))
+    assert why(stale)["cause"] == "jwt_stale"
+    assert "600 s behind" in why(healthy(probe=apart))["reason"]
+    assert why(healthy(probe=probe(issued_skew_s=600.0, wrong=True)))["cause"] == "none", "it may be our own clock"
+
+
+def test_what_systems_say_is_bounded() -> None:
+    long = {"reachable": False, "cause": "timeout", "message": "\x1b[2J" + "x" * 9999}
+    found = why(down(redis=long, postgres=long, vault=long))
+    assert len(found["reason"]) < 600
+    assert "\x1b" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"rate_limit_lines": 0}, {"recent_s": -1}, {"recent_s": float("nan")}, {"expected_fingerprint": "s3cret"}],
+)
+def test_limits_that_make_no_sense(given: Json) -> None:
+    found = run_module(SPEC, given)
+    assert found["failed"] is True
+    assert found["msg"].startswith("Telling why nobody can log in")
+    assert "s3cret" not in found["msg"]
