@@ -145,7 +145,7 @@ def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, da
         preview = runbook.remediate("--check", approve="sync-metrics")
     diagnosed(preview, "metric-worker-slow")
     (target,) = planned(preview, "sync-metrics")["targets"]
-    assert target["argv"][-5:] == ["--", "--campaigns=active", "--platform=all", "--max=50", "--json"]
+    assert target["argv"][-4:] == ["--", "--campaigns=active", "--max=50", "--json"]
     since = metrics.now()
     run = runbook.remediate(approve="sync-metrics")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])

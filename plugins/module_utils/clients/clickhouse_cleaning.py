@@ -158,7 +158,8 @@ class Work:
         if LOG in kinds:
             limits = {row.get("name"): whole(row.get("value")) for row in self._replies["limits"].rows or ()}
             lifetime = limits.get("old_parts_lifetime", OLD_PARTS_LIFETIME_S)
-            told.append(f"space of logs may come back only {lifetime} s after the drop; do not drop more because nothing was freed")
+            later = f"space of logs may come back only {lifetime} s after the drop"
+            told.append(f"{later}; do not drop more because nothing was freed")
             told.append("set a TTL for the server's logs in its configuration, otherwise they grow again")
         if MUTATION in kinds:
             told.append("parts that a killed mutation has rewritten already stay as it made them")

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab.clickhouse import left_over, states
+from incident_runbooks.lab.clickhouse.client import ClickHouseError
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.faults.workloads import carry_out
 from incident_runbooks.lab.state import SOCIAL
@@ -26,9 +29,15 @@ _SLOW_S = "21600"
 _LEFT_BYTES = 2_300_000
 _SMALLEST_ROWS = 15_000
 _ROW_BYTES = 230  # at most
+_FEW_ROWS = 500
 _LOG_ROWS = 60_000
 _LOG_TIMES = 8  # of the server's own log, some MiB each
 _PARTS = 60
+
+_OLD_ROWS = (
+    f"INSERT INTO {states.TABLE} SELECT 'meta', 1, 1, 1, 1, hex(randomString(100)), subtractMonths(now(), 5)"  # noqa: S608 - constants
+    " FROM (SELECT number FROM system.numbers LIMIT {rows})"
+)
 
 Do = Callable[["Lab"], None]
 Shows = Callable[["Lab"], bool]
@@ -107,16 +116,26 @@ def _stop_social(lab: Lab) -> None:
         processes.stop([process])
 
 
+def _on_a_small_disk(lab: Lab) -> Client:
+    """Start ClickHouse anew on a small disk, without parts that merges have replaced: they would fill it."""
+    found = lab.clickhouse.client.rows("SELECT path FROM system.parts WHERE NOT active")
+    lab.stop_clickhouse()
+    for path in (Path(each["path"]) for each in found):
+        if path.is_relative_to(lab.clickhouse.data):
+            shutil.rmtree(path, ignore_errors=True)
+    lab.restart_clickhouse(states.SMALL_DISK)
+    return lab.clickhouse.client
+
+
 def _fill(lab: Lab) -> None:
     """Fill a small disk with old metrics."""
-    lab.restart_clickhouse(states.SMALL_DISK)
-    _fill_up(lab.clickhouse.client)
+    _fill_up(_on_a_small_disk(lab))
 
 
 def _fill_with_logs(lab: Lab) -> None:
     """Fill a small disk, a good part of it with the server's own log of an older version."""
-    lab.restart_clickhouse(states.SMALL_DISK)
-    client = lab.clickhouse.client
+    client = _on_a_small_disk(lab)
+    client.run("SYSTEM STOP MERGES")  # they take the space twice for a while
     for month in range(_LOG_TIMES):
         client.run(
             f"INSERT INTO {left_over.TABLE} SELECT toDate(at), at, number, hex(randomString(40)) FROM (SELECT number,"  # noqa: S608 - constants, a number
@@ -128,13 +147,17 @@ def _fill_with_logs(lab: Lab) -> None:
 def _fill_up(client: Client) -> None:
     """Leave little more than what dropping a partition needs."""
     states.fill_disk(client, smallest=_SMALLEST_ROWS)
-    left = int(client.value("SELECT unreserved_space FROM system.disks"))
-    rows = (left - _LEFT_BYTES) // _ROW_BYTES
-    if rows > 0:
-        client.run(
-            f"INSERT INTO {states.TABLE} SELECT 'meta', 1, 1, 1, 1, hex(randomString(100)), subtractMonths(now(), 5)"  # noqa: S608 - constants, a number
-            f" FROM (SELECT number FROM system.numbers LIMIT {rows})"
-        )
+    while (rows := (_free(client) - _LEFT_BYTES) // _ROW_BYTES) > _FEW_ROWS:
+        try:
+            client.run(_OLD_ROWS.format(rows=rows // 2))
+        except ClickHouseError as error:
+            if error.number not in states.NO_SPACE:
+                raise
+            return  # it is full enough for others, too
+
+
+def _free(client: Client) -> int:
+    return int(client.value("SELECT unreserved_space FROM system.disks"))
 
 
 def _pile_up(lab: Lab) -> None:

@@ -30,7 +30,7 @@ _OFTEN = 0.15  # requests a second of a pod
 _WINDOW_S = 5  # that Prometheus' rates are taken over here
 _LIST, _ONE, _OFFER, _PAYMENT = "/api/campaigns", "/api/campaigns/{id}", "/api/offers/{id}", "/api/payments/{id}"
 _SMALL_POOL = 2
-_CPU_LIMIT = "120m"  # the fault's share is what is left when the process has what it needs without requests
+_CPU_LIMIT = "150m"  # the fault's share is what is left when the process has what it needs without requests
 _THROTTLED = 0.5  # of the periods; 0.25 is what a runbook looks for
 _CUSTOMERS_S = 6.0  # long enough that a rate over the window is one of these customers
 
@@ -220,7 +220,7 @@ FAULTS = (
         _then(
             _made_anew(_with_little_cpu),
             step(FaultFile(_BACKEND, "cpu-quota", survives_restart=True)),
-            _load(Load("/api/campaigns/{n}", per_second=13.0, numbers=40)),
+            _load(Load("/api/campaigns/{n}", per_second=20.0, at_once=16, numbers=40)),
         ),
         _all(_is_slow(_ONE), _is_throttled),
         ("scale-backend",),

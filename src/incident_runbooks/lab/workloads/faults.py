@@ -77,7 +77,7 @@ FAULTS: Mapping[str, Kind] = MappingProxyType(
         "cpu-quota": Kind(
             (BACKEND,),
             "each request but health checks needs request_ms of CPU time, and all of them together get millicores",
-            {"request_ms": 8.0, "millicores": 50},
+            {"request_ms": 8.0, "millicores": 80},
         ),
         "memory": Kind(
             (BACKEND, METRIC_WORKER),

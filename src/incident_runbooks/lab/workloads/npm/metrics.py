@@ -84,7 +84,7 @@ def sync(connection: Connection, options: Options, environ: Mapping[str, str]) -
         outcome = ingestion.ingest(platform, wanted)
         connection.execute(_INGESTED.encode(), [platform, outcome.campaigns])
         done.update(outcome.campaigns)
-        found[platform] = {"rows": len(outcome.campaigns), "error": "; ".join(outcome.errors) or None}
+        found[platform] = {"rows": len(outcome.campaigns), "error": "; ".join(dict.fromkeys(outcome.errors)) or None}
     return sorted(done), {"platforms": found, "failed": [name for name, each in found.items() if each["error"]]}
 
 
