@@ -55,7 +55,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_lists_the_incident_types(installed: Path, tmp_path: Path) -> None:
     listed = json.loads(call(installed / "runbook", "list", "--output", "json", RUNBOOK_HOME=str(tmp_path)).stdout)
-    assert [entry["type"] for entry in listed] == ["payment-failure", "pool-exhaustion", "webhook-failures"]
+    assert [entry["type"] for entry in listed] == [
+        *("api-latency", "auth-down", "ingestion-lag"),
+        *("payment-failure", "pool-exhaustion", "webhook-failures"),
+    ]
 
 
 def test_ansible_finds_the_playbook_by_name(installed: Path) -> None:

@@ -80,11 +80,11 @@ def _silent(complete: Complete) -> Complete:
     return guarded
 
 
-def matching(pairs: Iterable[tuple[str, str | None]], incomplete: str) -> Items:
-    """Return the completions among names and their help, in the order given, at most fifty."""
+def matching(pairs: Iterable[tuple[str, str | None]], incomplete: str, *, most: int = _MOST) -> Items:
+    """Return the completions among names and their help, in the order given, at most *most*."""
     found: Items = []
     for name, help_text in pairs:
-        if name.startswith(incomplete) and len(found) < _MOST:
+        if name.startswith(incomplete) and len(found) < most:
             found.append(CompletionItem(name, help=one_line(help_text, _HELP_COLUMNS) if help_text else None))
     return found
 
@@ -144,7 +144,8 @@ def complete_fault(ctx: click.Context, param: click.Parameter, incomplete: str) 
     """Complete to the lab's faults."""
     from incident_runbooks.lab.faults import FAULTS  # noqa: PLC0415
 
-    return matching([(name, fault.what) for name, fault in FAULTS.items()], incomplete)
+    # all of them: they are a fixed list
+    return matching([(name, fault.what) for name, fault in FAULTS.items()], incomplete, most=len(FAULTS))
 
 
 def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG001

@@ -27,6 +27,7 @@ _LATE_S = 9  # more than ingestion_lag_max_lag_s of the lab's inventory
 _SLOW_S = "21600"
 # More than 96 % of the small disk are used then. With less than 1 MiB left the engine drops no partition
 _LEFT_BYTES = 2_300_000
+_KEPT_BYTES = 2_600_000
 _SMALLEST_ROWS = 15_000
 _ROW_BYTES = 230  # at most
 _FEW_ROWS = 500
@@ -56,10 +57,6 @@ def lag_s(lab: Lab) -> int:
 
 def _late(lab: Lab) -> bool:
     return lag_s(lab) > _LATE_S
-
-
-def _always(_: Lab) -> bool:
-    return True
 
 
 def _logged(*texts: str) -> Shows:
@@ -145,7 +142,12 @@ def _fill_with_logs(lab: Lab) -> None:
 
 
 def _fill_up(client: Client) -> None:
-    """Leave little more than what dropping a partition needs."""
+    """Leave little more than what dropping a partition needs, and let no INSERT take that."""
+    _insert_until_full(client)
+    client.run(f"ALTER TABLE {states.TABLE} MODIFY SETTING min_free_disk_bytes_to_perform_insert = {_KEPT_BYTES}")
+
+
+def _insert_until_full(client: Client) -> None:
     states.fill_disk(client, smallest=_SMALLEST_ROWS)
     while (rows := (_free(client) - _LEFT_BYTES) // _ROW_BYTES) > _FEW_ROWS:
         try:
@@ -296,14 +298,14 @@ FAULTS = (
         "ClickHouse's disk is full of old metrics",
         "disk_full",
         _fill,
-        _always,
+        _logged("Code: 243"),
     ),
     _fault(
         "clickhouse-disk-full-of-logs",
         "ClickHouse's disk is full, and much of it are the server's own old logs",
         "disk_full",
         _fill_with_logs,
-        _always,
+        _logged("Code: 243"),
         ("free-clickhouse-space",),
     ),
     _fault(
