@@ -55,8 +55,8 @@ options:
     elements: dict
   more:
     description:
-      - Name of a variable with more O(findings); none where it is not set. Its texts are templated as theirs are, one by
-        one. A list that a template makes has no texts left to choose from.
+      - Name of a variable with more O(findings); none where it is not set. Its texts are templated one by one, as
+        theirs are. A list that a template makes has no texts left to choose from.
     type: str
 extends_documentation_fragment:
   - brandconnect.incidents.attributes

@@ -90,7 +90,6 @@ def test_every_fault_is_told_from_the_others(runbook: AuthRunbook, world: AuthWo
     assert len(OTHERS) == 8
     wrong = {}
     for fault in OTHERS:
-        world.forget_logs()
         fault.inject(data_lab)
         with world.cluster.only_read():
             run = runbook.run(forget=fault.name != "login-rate-limited")

@@ -137,6 +137,9 @@ def test_the_platform_that_limits_us_is_paused_and_put_back(
     data_lab.social.control.write([])
     over = runbook.run()
     assert over.finding("settings")["cause"] == "still_paused"
+    back = runbook.roll_back(run)
+    assert (back.result["outcome"], metrics.paused()) == ("resolved", None), back.result["verification"]
+    metrics.wait_for_rows("meta", metrics.now())
 
 
 def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
@@ -209,6 +212,7 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     data_lab.break_("clickhouse-disk-full")
     without = runbook.run()
     assert "--retention-days" in diagnosed(without, "clickhouse-disk-full")["next_step"]
+    runbook.hosts["communications"] = {"slack_channels": {"analytics": "#incidents"}}
     runbook.variables |= {"ingestion_lag_retention_days": 60, "ingestion_lag_archive_uri": store.uri}
     with metrics.only_read():
         preview = runbook.remediate("--check", approve="archive-old-data")
@@ -227,7 +231,10 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
     assert len(store.files) == len(targets)
     told = [each for each in run.result["notifications"] if each["purpose"] == "analytics"]
-    assert [each["stage"] for each in told][:1] == ["opened"], "the analytics team is told before"
+    assert [(each["stage"], each["status"]) for each in told][:1] == [("opened", "sent")]
+    lines = [(line["type"], (line["data"] or {}).get("purpose")) for line in run.journal]
+    acted = next(at for at, line in enumerate(lines) if line[0] == "action")
+    assert lines.index(("notification", "analytics")) < acted, "the analytics team is told before"
     again = runbook.remediate(approve="archive-old-data", **approval)
     assert again.result["actions"] == []
     assert_no_secret(metrics, run)

@@ -98,11 +98,6 @@ class AuthWorld(World):
             self.lab.wait_until(lambda: not self.login.platform.not_ready(), "Redis is back")
         faults.withdraw(self.login.platform.site.faults)
 
-    def forget_logs(self) -> None:
-        """Let the API have logged nothing: lines of a fault that is over would speak for it."""
-        for log in (self.lab.cluster.directory / "logs").glob("*_backend-*/**/*.log"):
-            log.open("w").close()
-
     @contextmanager
     def only_looked_into(self) -> Iterator[None]:
         """In the block nobody changes anything in the cluster; what runs in a pod of Redis only looks at its files."""

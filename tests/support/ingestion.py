@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,22 @@ class IngestionRunbook(PaymentsRunbook):
     def __init__(self, lab: Lab, directory: Path) -> None:
         super().__init__(lab, directory, "ingestion_lag")
         self.hosts |= {"clickhouse": {}, "social": {}}
+        self._next: list[str] | None = None
+
+    def command(self, **extra: Any) -> list[str]:
+        """Return what is run next."""
+        command, self._next = self._next or super().command(**extra), None
+        return command
+
+    def roll_back(self, run: Run) -> Run:
+        """Roll back the incident of a run."""
+        command = self.command(incident=run.directory.name)
+        command[1] = "playbooks/rollback.yml"
+        self._next = command
+        output, _ = self.start().communicate(timeout=120)
+        result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
+        assert result["run"]["mode"] == "rollback", output
+        return Run(0, output, result, self.journal(run.directory), run.directory)
 
 
 class Metrics:

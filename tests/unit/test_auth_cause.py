@@ -277,6 +277,21 @@ def test_lines_of_a_trouble_that_is_over_prove_nothing() -> None:
     assert why(down(redis=silent("timeout"), logs=logs(redis_memory=9)))["cause"] == "redis_memory"
 
 
+def test_what_redis_says_now_outranks_a_login_that_it_refused_before() -> None:
+    old = logs(redis_auth=9)
+    for cause, expected in (
+        ("oom", "redis_memory"),
+        ("misconf", "redis_persistence_failing"),
+        ("readonly", "redis_replica"),
+    ):
+        assert why(down(redis=refuses(cause), logs=old))["cause"] == expected
+    assert why(down(redis=silent("refused"), logs=old))["cause"] == "redis_unreachable"
+    assert why(healthy(probe=probe("rate_limited"), logs=old))["cause"] == "rate_limited", "it counts in Redis"
+    refused = logs(redis_refused=9, redis_memory=9, clock=4)
+    assert why(healthy(probe=probe("stale_replica"), logs=refused))["cause"] == "clock_skew"
+    assert why(down(logs=old))["cause"] == "redis_auth", "Redis takes our login, and not that of the API"
+
+
 def test_redis_is_restarted_only_where_that_helps() -> None:
     for cause in ("oom", "misconf", "readonly"):
         found = why(down(redis=refuses(cause)))

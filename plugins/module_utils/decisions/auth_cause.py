@@ -61,6 +61,11 @@ class Case:
         return bool(self.logged(name)) or (probe.failing is not False and probe.verdict not in _PAST)
 
     @property
+    def past_redis(self) -> bool:
+        """Whether a login was seen to get further than Redis now, whatever was logged before."""
+        return self.facts.probe.verdict in _PAST
+
+    @property
     def shows(self) -> str:
         """What logging in shows, for the end of a sentence."""
         probe = self.facts.probe
@@ -134,10 +139,16 @@ def _redis_loading(case: Case) -> Verdict | None:
 
 def _redis_auth(case: Case) -> Verdict | None:
     redis, lines = case.facts.redis, case.logged("redis_auth")
-    if redis.cause in _CREDENTIALS and case.hurts("redis_auth"):
-        said = f", and {lines} log lines of the API say the same" if lines else ""
-        return "redis_auth", f"Redis does not take the login ({redis.message}){said}{case.shows}"
-    if not lines:
+    if redis.cause not in _CREDENTIALS or not case.hurts("redis_auth"):
+        return None
+    said = f", and {lines} log lines of the API say the same" if lines else ""
+    return "redis_auth", f"Redis does not take the login ({redis.message}){said}{case.shows}"
+
+
+def _redis_auth_of_the_api(case: Case) -> Verdict | None:
+    """Redis takes our login and not that of the API; what Redis says now, and a login that gets past it, outrank it."""
+    redis, lines = case.facts.redis, case.logged("redis_auth")
+    if not lines or case.past_redis:
         return None
     older = redis.stale_clients
     why = f"; {len(older)} pods started before its Secret was changed" if older else ""
@@ -169,9 +180,9 @@ def _redis_memory(case: Case) -> Verdict | None:
 
 
 def _only_logged(case: Case, cause: str, name: str, text: str) -> Verdict | None:
-    """A refusal that was logged counts where Redis itself does not say that it takes writes."""
+    """A logged refusal counts where neither Redis itself says that it takes writes, nor a login shows that it did."""
     lines = case.logged(name)
-    if not lines or (case.facts.redis.serves and case.facts.redis.writes == "accepted"):
+    if not lines or case.past_redis or (case.facts.redis.serves and case.facts.redis.writes == "accepted"):
         return None
     return cause, f"{text}, {lines} log lines of the API say so{case.shows}"
 
@@ -183,10 +194,12 @@ def _redis_unreachable(case: Case) -> Verdict | None:
         why = redis.message or next(iter(others.values()), "")
         ready = f"; {redis.ready} of its {redis.replicas} pods are ready" if redis.ready else ""
         return "redis_unreachable", f"Redis cannot be used ({why}){ready}{case.shows}"
-    if lines and redis.serves and case.facts.probe.failing:
+    if not lines or case.past_redis:
+        return None
+    if redis.serves and case.facts.probe.failing:
         text = f"the API does not reach Redis, {lines} log lines say so, and Redis itself answers"
         return "redis_unreachable", f"{text}{case.shows}"
-    if lines and not redis.serves:
+    if not redis.serves:
         return "redis_unreachable", f"the API does not reach Redis, {lines} log lines say so{case.shows}"
     return None
 
@@ -275,6 +288,7 @@ _ROWS: tuple[Callable[[Case], Verdict | None], ...] = (
     _redis_persistence,
     _redis_memory,
     _redis_unreachable,
+    _redis_auth_of_the_api,
     _backend_down,
     _clock_skew,
     _jwt_key_differs,

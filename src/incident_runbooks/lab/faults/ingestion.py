@@ -34,6 +34,7 @@ _FEW_ROWS = 500
 _LOG_ROWS = 60_000
 _LOG_TIMES = 8  # of the server's own log, some MiB each
 _PARTS = 60
+_CRASHES = 3
 
 _OLD_ROWS = (
     f"INSERT INTO {states.TABLE} SELECT 'meta', 1, 1, 1, 1, hex(randomString(100)), subtractMonths(now(), 5)"  # noqa: S608 - constants
@@ -83,7 +84,9 @@ def _container(of: Callable[[dict[str, Any]], bool]) -> Shows:
 
 
 def _crash_looping(status: dict[str, Any]) -> bool:
-    return bool((status["state"].get("waiting") or {}).get("reason") == "CrashLoopBackOff")
+    """Whether the next try is some seconds away; before that it runs as often as it waits."""
+    waits = (status["state"].get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    return bool(waits and status["restartCount"] >= _CRASHES)
 
 
 def _out_of_memory(status: dict[str, Any]) -> bool:
