@@ -115,11 +115,12 @@ RETURN = r"""
 cause:
   description:
     - V(password_not_checked) when a wrong password is accepted.
-    - V(database_down) when neither we nor the API reach the database.
+    - V(database_down) when neither we nor the API, by its logs, reach the database; without such lines, when we do not
+      and nothing else explains that logging in fails.
     - V(jwt_key_missing) when the signing key is not in its Secret, or is empty.
     - V(redis_pod) when Redis has no pod that is ready, or ran out of memory (C(OOMKilled)).
     - V(redis_loading) when it reads its data from disk.
-    - V(redis_auth) when the login to Redis is refused (C(NOAUTH), C(WRONGPASS)).
+    - V(redis_auth) when the login of the API to Redis is refused (C(NOAUTH), C(WRONGPASS)); likewise.
     - V(redis_replica) when Redis is a replica and takes no writes (C(READONLY)).
     - V(redis_persistence_failing) when it refuses writes since it cannot save (C(MISCONF)).
     - V(redis_memory) when it refuses writes since its memory is full (C(OOM)).
@@ -127,7 +128,8 @@ cause:
     - V(backend_down) when no pod of the API is ready.
     - V(clock_skew) when tokens count as not yet valid, or clocks are apart.
     - V(jwt_key_differs) when the signing key is not the one that it should be.
-    - V(jwt_stale) when it is, and pods use an older one, or one replica refuses what another one issues.
+    - V(jwt_stale) when it is, and pods use an older one, or one replica refuses what another one issues. It comes last,
+      without a remedy, where pods are older than the Secret and no token is seen to be refused.
     - V(rate_limited) when too many logins are tried, as with stolen passwords.
     - V(unreachable) when the pods are ready and the public address does not answer.
     - V(dependency) when logging in fails with HTTP 5xx and nothing else is proven.
@@ -194,7 +196,8 @@ key:
     - The signing key. C(stored) says how the Secret compares, V(as_expected), V(differs), V(missing), V(unusable) (it
       ends with white space) or V(null).
     - C(fingerprint) of the Secret, C(vault_fingerprint) and C(vault_version) of what would be restored,
-      C(vault_versions) that have what is in the Secret, and C(stale_pods), which started before the Secret was changed.
+      C(vault_versions) that have what is in the Secret, and C(stale_pods), all of whose containers run since before the
+      Secret was changed.
     - C(rotation) says whether restoring voids the tokens that are in use, so that everyone has to log in again; V(null)
       when that is not known, which counts as true.
   returned: success

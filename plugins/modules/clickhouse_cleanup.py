@@ -153,15 +153,16 @@ started_at:
 targets:
   description:
     - What goes, in this order. C(kind) is V(mutation), V(detached) or V(log).
-    - A log has C(partition_id), C(rows), C(bytes) and C(newest), its newest day. A detached part has C(name), C(reason)
-      and C(bytes). A mutation has C(mutation_id), C(command) and C(fail_reason).
+    - A log has C(partition_id), C(rows) and C(newest), its newest day. A detached part has C(name), C(reason)
+      and C(bytes). A mutation has C(mutation_id) and C(command).
+    - What changes by itself is not part of the plan. C(bytes) of logs are in RV(results).
   returned: always, once the server was asked
   type: list
   elements: dict
   sample:
     - {kind: detached, database: analytics, table: metric_snapshots, name: ignored_202605_7_7_0, reason: ignored,
        bytes: 230250}
-    - {kind: log, database: system, table: query_log, partition_id: "202609", rows: 792, bytes: 51200,
+    - {kind: log, database: system, table: query_log, partition_id: "202609", rows: 792,
        newest: "2026-09-30 23:59:59"}
 excluded:
   description:

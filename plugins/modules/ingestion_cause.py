@@ -13,7 +13,7 @@ description:
     cause. The first one that is proven counts, RV(also) has the others.
   - What keeps ClickHouse from taking rows comes first, then a worker that does not run, then what platforms refuse.
   - What platforms answer now outranks what was logged. Log lines count only while rows may be late, and those of a
-    platform only where it could not be asked.
+    platform only where it could not be asked. A line is not counted where a newer one says that it is over.
   - It only computes. It opens no connection.
 author:
   - incident-runbooks contributors (@brandconnect)
@@ -34,10 +34,16 @@ options:
   logs:
     description:
       - The result of M(brandconnect.incidents.k8s_logs) for it, classified into V(rate_limit), V(unauthorized) and
-        V(network), and of ClickHouse V(disk), V(parts), V(readonly) and V(database). Other classes are ignored.
+        V(network), and of ClickHouse V(disk), V(parts), V(readonly) and V(database). Classes such as V(stored_meta)
+        say that rows of a platform were written. Other classes are ignored.
       - Lines of one platform are in classes such as V(rate_limit_meta) and V(unauthorized_youtube).
     type: dict
     default: {}
+  paused:
+    description: Platforms that the worker is told to leave out, of which no ingestion is expected.
+    type: list
+    elements: str
+    default: []
   platform_ages:
     description: Age in seconds of the newest row of each platform, as far as it is known.
     type: dict
@@ -202,6 +208,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         measured=params["disk_used_ratio"],
         now=now,
         recent_s=params["recent_s"],
+        paused=params["paused"],
     )
     return ingestion_cause(facts, Limits(params["max_lag_s"], params["disk_crit"], params["dashboard_reported"]))
 
@@ -210,6 +217,7 @@ SPEC = ModuleSpec(
     run=run,
     argument_spec={
         **{name: {"type": "dict", "default": {}} for name in _RESULTS},
+        "paused": {"type": "list", "elements": "str", "default": []},
         "platform_ages": {"type": "dict", "default": {}},
         "max_lag_s": {"type": "float", "default": 7200},
         "disk_used_ratio": {"type": "float"},

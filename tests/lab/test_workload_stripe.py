@@ -134,7 +134,7 @@ def test_stripe_is_seeded_with_what_the_database_has(pg: Any) -> None:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A lab that nobody starts."""
-    logins = {name: Login.generate(name) for name in ("superuser", "ops", "app")}
+    logins = {name: Login.generate(name) for name in ("superuser", "ops", "app", "dba")}
     paths = {"folder": tmp_path / "pg/bin", "data": tmp_path / "data", "log": tmp_path / "log"}
     server = Server(major=15, version="15.18", source="debian", run_as=RunAs.SELF, port=15432, **paths, **logins)
     return Site(server, Credentials.generate(), tmp_path)

@@ -210,7 +210,7 @@ def test_a_mutation_is_killed_while_it_fails_and_else_not(clickhouse: ClickHouse
     (target,) = plan["targets"]
     assert (target["kind"], target["mutation_id"]) == ("mutation", mutation_id)
     assert "throwIf" in target["command"]
-    assert target["fail_reason"]
+    assert "fail_reason" not in target, "each try may say it in other words"
     assert pending(clickhouse, name) == [mutation_id]
 
     done = clean(clickhouse, name, targets=plan["targets"], **wanted)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import trustme
 import yaml
@@ -175,6 +176,8 @@ def test_a_target_that_dies_makes_its_silence_unknown(tmp_path: Path) -> None:
         assert one(prometheus.url, query)["status"] == "no_data", "without the job it cannot be told"
 
         prometheus.process.send_signal(signal.SIGSTOP)
+        stopped = psutil.Process(prometheus.process.pid)
+        until(lambda: stopped.status() == psutil.STATUS_STOPPED, "it hangs")
         hangs = ask(prometheus.url, {"it": query, "other": "1"}, job="backend", prometheus_timeout=1)
         assert (hangs["reachable"], hangs["cause"]) == (False, "timeout")
         assert {each["status"] for each in hangs["answers"].values()} == {"unknown"}

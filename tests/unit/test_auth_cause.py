@@ -55,7 +55,15 @@ def pods(name: str, ready: int, replicas: int, **container: Any) -> Json:
         {
             "name": f"{name}-{number}",
             "ready": number < ready,
-            "containers": [{"name": name, "reason": None, **(container if number >= ready else {})}],
+            "containers": [
+                {
+                    "name": name,
+                    "reason": None,
+                    "state": "running",
+                    "restarts": 0,
+                    **(container if number >= ready else {}),
+                }
+            ],
         }
         for number in range(replicas)
     ]
@@ -142,7 +150,13 @@ ROWS: dict[str, tuple[Json, str, str | None, str]] = {
         "restart_redis",
         "destructive",
     ),
-    "Redis hangs": (down(redis=silent("timeout")), "redis_unreachable", "restart_redis", "destructive"),
+    "Redis hangs": (
+        down(redis=silent("timeout"), logs=logs(redis_refused=7)),
+        "redis_unreachable",
+        "restart_redis",
+        "destructive",
+    ),
+    "Redis does not answer us": (down(redis=silent("timeout")), "redis_unreachable", None, "safe"),
     "Redis' Service leads nowhere": (down(redis=silent("refused")), "redis_unreachable", None, "safe"),
     "only the API does not reach Redis": (down(logs=logs(redis_refused=7)), "redis_unreachable", None, "safe"),
     "Redis reads its data": (
@@ -205,6 +219,12 @@ ROWS: dict[str, tuple[Json, str, str | None, str]] = {
         "restart_auth",
         "disruptive",
     ),
+    "pods are older than the Secret, and nobody is kept out": (
+        healthy(secret=key(older=2)),
+        "jwt_stale",
+        None,
+        "safe",
+    ),
     "one replica refuses": (healthy(probe=probe("stale_replica")), "jwt_stale", "restart_auth", "disruptive"),
     "clocks are apart": (
         healthy(probe=probe("stale_replica", issued_skew_s=600.0, wrong=True), logs=logs(clock=5)),
@@ -259,6 +279,66 @@ def test_only_we_do_not_reach_it() -> None:
         assert why(healthy(**changes))["cause"] == "unknown"
     found = why(healthy(redis=silent("timeout"), probe=probe("rate_limited")))
     assert found["cause"] == "rate_limited", "logging in got as far as that"
+
+
+def test_redis_is_not_restarted_where_only_we_get_no_answer() -> None:
+    refused = logs(redis_refused=7)
+    for changes in (
+        {"redis": silent("timeout"), "probe": probe("too_soon"), "logs": refused},  # whether it fails is not known
+        {"redis": silent("timeout"), "probe": probe("rate_limited"), "logs": refused},
+        {"redis": silent("timeout"), "probe": probe("wrong_credentials"), "logs": refused},
+        {"redis": {"reachable": False, "cause": "not_configured", "message": "no host"}, "logs": refused},
+        {"redis": {}, "logs": refused},
+    ):
+        found = why(down(**changes))
+        assert (found["cause"], found["remedy"]) == ("redis_unreachable", None), found
+        assert found["objection"] or found["instead"]
+    unasked = why(healthy(redis=silent("timeout"), probe=probe("too_soon")))
+    assert unasked["cause"] == "unknown", "only we do not reach it, and nobody logged in"
+
+
+def test_our_own_login_proves_nothing_of_the_api() -> None:
+    for ours in ("not_configured", "auth"):
+        mine = {"reachable": False, "cause": ours, "message": "our login"}
+        for changes in ({}, {"logs": logs(database=9)}):
+            found = why(down(postgres=mine, **changes))
+            assert found["cause"] == "dependency", found
+            assert any("the database could not be examined: our login" in gap for gap in found["gaps"])
+    away = silent("refused")
+    assert why(healthy(postgres=away, probe=probe("too_soon")))["cause"] == "unknown"
+    assert why(healthy(postgres=away, probe=probe("unreachable")))["cause"] == "unreachable"
+    assert why(healthy(postgres=away, probe=probe("token_rejected"), logs=logs(database=9)))["cause"] != "database_down"
+    assert why(down(postgres=away, redis=refuses("oom")))["cause"] == "redis_memory", "that explains it"
+    likely = why(down(postgres=away))
+    assert likely["cause"] == "database_down", "nothing else explains it"
+    assert "does not answer us" in likely["reason"]
+    assert why(healthy(redis=says_no("wrongpass"), probe=probe("too_soon")))["cause"] == "unknown"
+    assert why(healthy(redis=says_no("wrongpass"), probe=probe("unreachable")))["cause"] == "unreachable"
+    ours_too = why(down(redis=says_no("wrongpass")))
+    assert (ours_too["cause"], ours_too["remedy"]) == ("redis_auth", None)
+    assert "the login of the runbooks" in ours_too["reason"]
+
+
+def test_a_limit_in_front_does_not_show_that_redis_is_well() -> None:
+    lines = logs(redis_refused=9, redis_memory=9)
+    for verdict in ("rate_limited", "wrong_credentials"):
+        away = why(healthy(probe=probe(verdict), redis=silent("refused"), logs=logs(redis_refused=9)))
+        assert (away["cause"], away["remedy"]) == ("redis_unreachable", None)
+        silent_writes = redis(writes={"verdict": "unknown", "reasons": [], "doubts": []})
+        assert why(healthy(probe=probe(verdict), redis=silent_writes, logs=lines))["cause"] == "redis_memory"
+    assert why(healthy(probe=probe("rate_limited"), logs=lines))["cause"] == "rate_limited"
+    assert why(healthy(probe=probe("stale_replica"), redis=silent("refused"), logs=lines))["cause"] == "jwt_stale"
+
+
+def test_redis_that_is_not_in_the_cluster() -> None:
+    gone = {"reachable": True, "cause": "not_found", "message": "no StatefulSet redis", "workload": None, "pods": []}
+    found = why(healthy(redis_workload=gone))
+    assert (found["cause"], found["gaps"]) == ("none", [])
+    assert any("no StatefulSet redis" in note for note in found["notes"])
+    for unread in (gone, {"reachable": False, "cause": "timeout", "pods": [], "pods_ready": None}):
+        found = why(down(redis=silent("timeout"), redis_workload=unread, logs=logs(redis_refused=7)))
+        assert (found["cause"], found["remedy"], found["instead"]) == ("redis_unreachable", None, None)
+        assert "scale" not in found["next_step"]
 
 
 def test_a_database_that_answers_is_up() -> None:
@@ -348,6 +428,66 @@ def test_nobody_restarts_into_a_key_that_is_not_known() -> None:
     differs = why(healthy(secret=key(OTHER, older=2), probe=probe("stale_replica")))
     assert (differs["cause"], differs["remedy"]) == ("jwt_key_differs", "restore_jwt_secret")
     assert [each["cause"] for each in differs["also"]] == ["jwt_stale"]
+
+
+def test_the_key_that_was_in_use_is_found_in_an_older_version() -> None:
+    older = [
+        {"version": 3, "fingerprint": OTHER},
+        {"version": 2, "fingerprint": None},
+        {"version": 1, "fingerprint": RIGHT},
+    ]
+    deleted = {"reachable": True, "state": "deleted", "versions": older}
+    for given in (vault(OTHER, versions=older), deleted):
+        found = why(down(secret=key(None), vault=given, expected_fingerprint=RIGHT))
+        assert (found["cause"], found["remedy"]) == ("jwt_key_missing", None)
+        assert "--vault-version 1" in found["next_step"]
+    blocked = why(
+        down(secret={**key(None), "immutable": True}, vault=vault(OTHER, versions=older), expected_fingerprint=RIGHT)
+    )
+    assert "immutable" in blocked["objection"]
+
+
+def test_a_restart_for_redis_looks_at_the_signing_key() -> None:
+    old = {"reachable": True, "exists": True, "pods_older": [{"name": "backend-0"}]}
+    for changes, remedy in (
+        ({}, "restart_auth"),
+        ({"vault": silent("timeout")}, None),
+        ({"secret": silent("timeout")}, None),
+        ({"secret": key(older=1)}, None),
+    ):
+        found = why(down(logs=logs(redis_auth=4), redis_secret=old, **changes))
+        assert (found["cause"], found["remedy"]) == ("redis_auth", remedy)
+        assert bool(found["objection"]) is (remedy is None)
+
+
+def test_a_container_that_was_restarted_has_the_new_value() -> None:
+    def states(*containers: Json) -> list[str]:
+        workload = pods("backend", 2, 2)
+        workload["pods"][0]["containers"] = list(containers)
+        found: list[str] = why(healthy(secret=key(older=2), workload=workload))["key"]["stale_pods"]
+        return found
+
+    first = {"name": "backend", "state": "running", "restarts": 0}
+    assert states(first) == ["backend-0", "backend-1"]
+    for container in ({"restarts": 1}, {"state": "waiting"}, {"restarts": None}):
+        assert states(first, {**first, **container}) == ["backend-1"], container
+    assert states() == ["backend-1"]
+    assert why(healthy(secret=key(OTHER, older=2), workload={}))["key"]["stale_pods"] == []
+
+
+def test_pods_that_are_older_prove_nothing_alone() -> None:
+    stale = {"secret": key(older=2)}
+    for changes, cause, also in (
+        ({"probe": probe("unreachable")}, "unreachable", ["jwt_stale"]),
+        ({"probe": probe("dependency")}, "dependency", ["jwt_stale"]),
+        ({"probe": probe("token_rejected")}, "jwt_stale", []),
+        ({"probe": probe("dependency"), "logs": logs(jwt_invalid=3)}, "jwt_stale", ["dependency"]),
+        ({"logs": logs(jwt_invalid=3)}, "jwt_stale", []),  # all tokens are taken now
+    ):
+        found = why(healthy(**stale, **changes))
+        assert (found["cause"], [each["cause"] for each in found["also"]]) == (cause, also), found
+    assert "may use" in why(healthy(**stale))["reason"]
+    assert "no token is seen to be refused" in why(healthy(**stale))["objection"]
 
 
 def test_signatures_outrank_clocks() -> None:

@@ -12,6 +12,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
     Plan,
     make_plan,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_disk import mutation
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_leftovers import (
     SAFE_REASONS,
     TIME_COLUMN,
@@ -179,7 +180,7 @@ def test_a_mutation_is_killed_only_while_it_is_known_to_fail() -> None:
     named = [("m", "mutation_4.txt")]
     failing, asked = mutations({**STUCK, "latest_fail_reason": "Code: 53"}, named=named)
     assert make_plan(failing, asked).targets == [
-        {"kind": "mutation", **STUCK, "fail_reason": "Code: 53"},
+        {"kind": "mutation", **STUCK},
     ]
     for row, word in (({**STUCK, "latest_fail_reason": ""}, "mutation_not_stuck"), (STUCK, "stuck_unknown")):
         seen, asked = mutations(row, named=named)
@@ -188,6 +189,20 @@ def test_a_mutation_is_killed_only_while_it_is_known_to_fail() -> None:
     seen, asked = mutations(named=named)
     plan = make_plan(seen, asked)
     assert (plan.status, plan.word, stayed(seen)) == ("nothing_to_do", "none_eligible", ["gone"])
+
+
+def test_no_value_of_a_mutation_is_shown() -> None:
+    row = {
+        **STUCK,
+        "command": "(DELETE WHERE email = 'ada@example.com' AND campaign_id = 4711)",
+        "latest_fail_reason": "Code: 53. DB::Exception: Cannot convert string 'ada@example.com' to Int64 at 4711",
+    }
+    told = mutation(row)
+    assert told["command"] == "(DELETE WHERE email = … AND campaign_id = …)"
+    assert told["fail_reason"] == "Code: 53. DB::Exception: Cannot convert string … to Int64 at …"
+    assert told["stuck"] is True
+    seen, asked = mutations(row, named=[("m", "mutation_4.txt")])
+    assert "ada" not in str(make_plan(seen, asked).targets)
 
 
 def test_one_that_must_not_be_killed_keeps_everything_back() -> None:
@@ -231,7 +246,8 @@ def test_an_approved_plan_is_the_same_though_sizes_of_logs_and_words_of_failures
         return make_plan(*everything(targets=[{**each, **changes.get(each["kind"], {})} for each in approved]))
 
     assert again().status == "planned"
-    assert again(log={"bytes": 1}, mutation={"fail_reason": "Code: 241"}).status == "planned"
+    assert again(log={"bytes": 1}, mutation={"fail_reason": "Code: 241"}).status == "planned", "of an older plan"
+    assert [set(each) & {"bytes", "fail_reason"} for each in approved] == [set(), {"bytes"}, set(), set()]
     for changes in ({"log": {"rows": 11}}, {"detached": {"bytes": 51}}, {"mutation": {"command": "(DELETE WHERE b)"}}):
         plan = again(**changes)
         assert (plan.status, plan.word, plan.targets) == ("refused", "plan_changed", [])

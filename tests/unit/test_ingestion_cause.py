@@ -15,6 +15,7 @@ from ansible_collections.brandconnect.incidents.plugins.modules.ingestion_cause 
 Json = dict[str, Any]
 
 LATE, FRESH = 9120, 120
+NOW = dt.datetime(2026, 11, 28, 10, tzinfo=dt.UTC)
 PLATFORMS = ("meta", "tiktok", "youtube")
 RETRY_AT = "2026-11-28T10:17:00.000000Z"
 
@@ -63,8 +64,9 @@ def crowded(parts: int = 3100) -> list[Json]:
     return [{"database": "analytics", "table": "metric_snapshots", "partition_id": "202611", "parts": parts}]
 
 
-def worker(ready: int = 2, replicas: int = 2, **container: Any) -> Json:
-    pod = {"name": "metric-worker-1", "containers": [{"name": "worker", "restarts": 4, "reason": None, **container}]}
+def worker(ready: int = 2, replicas: int = 2, *, ready_now: bool = False, **container: Any) -> Json:
+    one = {"name": "worker", "restarts": 4, "reason": None, "ready": ready_now, **container}
+    pod = {"name": "metric-worker-1", "containers": [one]}
     return {"reachable": True, "workload": {"replicas": replicas}, "pods_ready": ready, "pods": [pod]}
 
 
@@ -76,6 +78,23 @@ def ended(reason: str, age_s: float) -> Json:
 def logs(**counts: int) -> Json:
     classes = {name: {"count": count} for name, count in counts.items()}
     return {"reachable": True, "pods_total": 2, "pods_read": 2, "pods_unread": [], "truncated": [], "classes": classes}
+
+
+def at(**ages: float) -> Json:
+    """Logs with one line of each class, so many seconds ago."""
+    found = logs(**dict.fromkeys(ages, 1))
+    for name, age in ages.items():
+        found["classes"][name]["last_at"] = (NOW - dt.timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
+    return found
+
+
+def no_way(**verdicts: Any) -> Json:
+    """What social_probe returns where nothing can be reached."""
+    found = social(**{**dict.fromkeys(PLATFORMS, "unreachable"), **verdicts})
+    for each in found["platforms"].values():
+        if each["verdict"] == "unreachable":
+            each["cause"] = "refused"
+    return found
 
 
 def healthy(**changes: Any) -> Json:
@@ -100,6 +119,7 @@ ROWS = {
         late(clickhouse=clickhouse(replicas=[{"database": "a", "table": "t", "readonly": True}])),
         late(clickhouse=clickhouse(replicas=[{"database": "a", "table": "t", "session_expired": True}])),
         late(logs=logs(readonly=3)),
+        late(logs=at(readonly=60, stored_meta=60)),  # not older
     ],
     "disk_full": [
         late(clickhouse=clickhouse(used=0.995)),
@@ -122,6 +142,7 @@ ROWS = {
         late(worker=worker(1, reason="CrashLoopBackOff", last_termination=ended("Error", 60))),
         late(worker=worker(1, reason="CrashLoopBackOff", last_termination=ended("OOMKilled", 99999))),
         late(worker=worker(1, reason="OOMKilled")),
+        late(worker=worker(ready_now=True, last_termination=ended("OOMKilled", 20))),  # between two ends
         late(worker=worker(0)),
         late(worker=worker(0, 0)),
         late(worker=worker(0), social=social(meta="rate_limited")),
@@ -133,6 +154,12 @@ ROWS = {
         late(social=social(meta="rate_limited"), clickhouse=clickhouse(used=0.93)),  # the disk still takes rows
         late(social=social(meta="skipped"), logs=logs(rate_limit_meta=4)),
         late(social={"reachable": False}, logs=logs(rate_limit=4)),
+        late(social=social(meta="skipped"), logs=at(rate_limit_meta=60, stored_meta=70, stored_tiktok=1)),
+        late(social=social(meta="rate_limited"), logs=at(disk=60, stored_tiktok=50), clickhouse=clickhouse(used=0.93)),
+        late(
+            social=social(meta="rate_limited"),
+            worker=worker(ready_now=True, last_termination=ended("OOMKilled", 1200)),
+        ),
     ],
     "token": [
         late(social=social(meta="token_expired")),
@@ -140,10 +167,18 @@ ROWS = {
         late(social=social(youtube="permission")),
         late(social=social(youtube="unknown"), logs=logs(unauthorized_youtube=4)),
     ],
-    "network": [late(social=social(**NOBODY), logs=logs(network=5))],
+    "network": [
+        late(social=no_way(), logs=logs(network=5)),
+        late(social=no_way(youtube="skipped"), logs=logs(network=5)),
+        late(social=no_way(), logs=at(network=60, stored_meta=70, rate_limit=80)),
+        late(social=no_way(), logs=at(network=60, rate_limit=80)),  # it explains why none could be asked
+        late(social=no_way(), logs=at(network=60, unauthorized_meta=80)),
+    ],
     "platform_down": [
         late(social=social(meta="unreachable")),
         late(social=social(**NOBODY)),  # each says itself that it has a problem
+        late(social=social(**NOBODY), logs=logs(network=5)),
+        late(social=no_way(meta="ok"), logs=logs(network=5)),
     ],
     "dashboard_old": [
         healthy(dashboard_reported=True),
@@ -153,6 +188,11 @@ ROWS = {
         healthy(),
         healthy(logs=logs(rate_limit=9, disk=9, parts=9, readonly=9, network=9)),  # of a trouble that is over
         healthy(worker=worker(last_termination=ended("OOMKilled", 99999))),
+        healthy(worker=worker(ready_now=True, last_termination=ended("OOMKilled", 1200))),
+        healthy(clickhouse=clickhouse(-59)),
+        healthy(logs=logs(stored_meta=4, stored_tiktok=4, stored_youtube=0), paused=["youtube"]),
+        healthy(logs=logs(stored_meta=0, stored_tiktok=0, stored_youtube=0)),
+        healthy(logs=logs(stored_meta=4)),  # it was not looked for the others
     ],
     "unknown": [
         {},
@@ -167,6 +207,16 @@ ROWS = {
         late(clickhouse={**DOWN, "cause": "invalid_auth"}, logs=logs(database=7)),
         late(logs=logs(rate_limit_meta=4)),  # lines are old: the platform serves us now
         late(logs=logs(unauthorized=4)),
+        late(social=no_way(meta=("unreachable", "ok")), logs=logs(network=5)),
+        late(social=no_way(meta="skipped", tiktok="skipped", youtube="skipped"), logs=logs(network=5)),
+        late(social=no_way(), logs=at(network=60, stored_meta=50)),  # the worker has got through since
+        late(social=social(meta="skipped"), logs=at(rate_limit_meta=60, stored_meta=50)),
+        late(social=social(meta="unknown"), logs=at(unauthorized_meta=60, stored_meta=50)),
+        late(social={"reachable": False}, logs=at(rate_limit=60, stored_meta=50)),
+        *(late(logs=at(**{name: 60}, stored_tiktok=50)) for name in ("readonly", "parts")),
+        late(clickhouse=clickhouse(used=None), logs=at(disk=60, stored_tiktok=50)),
+        healthy(clickhouse=clickhouse(-61)),
+        healthy(logs=logs(stored_meta=4, stored_tiktok=4, stored_youtube=0)),
     ],
 }
 CASES = [pytest.param(cause, given, id=f"{cause}-{n}") for cause, rows in ROWS.items() for n, given in enumerate(rows)]
@@ -237,3 +287,14 @@ def test_limits_that_make_no_sense(given: Json) -> None:
     found = run_module(SPEC, given)
     assert found["failed"] is True
     assert found["msg"].startswith("Telling why metrics are late")
+
+
+def test_what_is_over_is_a_note() -> None:
+    found = why(late(worker=worker(ready_now=True, last_termination=ended("OOMKilled", 1200))))
+    assert any("ran out of memory" in note for note in found["notes"])
+
+
+def test_a_row_of_the_future_is_no_age() -> None:
+    found = why(healthy(clickhouse=clickhouse(-3600), platform_ages={"meta": -3600}))
+    assert (found["lagging"], found["lag_s"]) == (None, None)
+    assert sum("3600 s in the future" in gap for gap in found["gaps"]) == 2

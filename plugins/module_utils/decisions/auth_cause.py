@@ -10,10 +10,15 @@ What the systems say now outranks what was logged: lines count only where loggin
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_case import (
+    CREDENTIALS,
+    SILENT,
+    TOKENS,
+    Case,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_facts import (
     AS_EXPECTED,
     DIFFERS,
@@ -29,66 +34,31 @@ CAUSES = (
     *("redis_replica", "redis_persistence_failing", "redis_memory", "redis_unreachable", "backend_down"),
     *("clock_skew", "jwt_key_differs", "jwt_stale", "rate_limited", "unreachable", "dependency", "none", "unknown"),
 )
-_CREDENTIALS = frozenset({"noauth", "wrongpass", "no_password_set", "noperm"})
-_SILENT = frozenset(
-    {"refused", "dns", "timeout", "tls", "no_answer", "server_error", "max_clients", "protected_mode", "clusterdown"}
-)
-# logging in gets as far as these say, so that nothing it needs is down
-_PAST = frozenset({"rate_limited", "stale_replica", "key_or_clock", "token_rejected", "wrong_credentials"})
-_TOKENS = frozenset({"stale_replica", "key_or_clock", "token_rejected"})
-
 Verdict = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Case:
-    """The facts, and what is used by more than one row."""
-
-    facts: Facts
-    rate_limit_lines: int
-
-    def logged(self, name: str) -> int:
-        """Lines of a class, unless logging in works: lines of a trouble that is over prove nothing."""
-        return 0 if self.facts.probe.failing is False else self.facts.lines.get(name, 0)
-
-    def hurts(self, name: str) -> bool:
-        """Whether what the API needs may keep people from logging in.
-
-        Args:
-            name: the class of log lines that says so.
-        """
-        probe = self.facts.probe
-        return bool(self.logged(name)) or (probe.failing is not False and probe.verdict not in _PAST)
-
-    @property
-    def past_redis(self) -> bool:
-        """Whether a login was seen to get further than Redis now, whatever was logged before."""
-        return self.facts.probe.verdict in _PAST
-
-    @property
-    def shows(self) -> str:
-        """What logging in shows, for the end of a sentence."""
-        probe = self.facts.probe
-        return f"; {probe.why}" if probe.failing else ""
 
 
 def auth_cause(facts: Facts, rate_limit_lines: int) -> dict[str, Any]:
     """Return what the module of the same name does."""
     case = Case(facts, rate_limit_lines)
-    proven = [verdict for row in _ROWS if (verdict := row(case))]
+    proven = _true(_ROWS, case) or _true(_LIKELY, case)
+    proven += _true(_LAST, case)
     cause, reason = proven[0] if proven else _nothing_proven(case)
     return {
         "cause": cause,
         "reason": reason,
         "also": [{"cause": other, "reason": why} for other, why in proven[1:] if other != cause],
         "failing": facts.probe.failing,
-        **remedy(cause, facts),
+        **remedy(cause, case),
         "redis": dict(facts.redis.restart) if facts.redis.restart else None,
         "key": facts.key.plain(),
         "evidence": evidence(facts),
         "gaps": list(facts.gaps),
         "notes": list(facts.notes),
     }
+
+
+def _true(rows: Sequence[Callable[[Case], Verdict | None]], case: Case) -> list[Verdict]:
+    return [verdict for row in rows if (verdict := row(case))]
 
 
 def _password_not_checked(case: Case) -> Verdict | None:
@@ -98,12 +68,19 @@ def _password_not_checked(case: Case) -> Verdict | None:
 
 
 def _database_down(case: Case) -> Verdict | None:
-    down = case.facts.database_down
-    if not down or not case.hurts("database"):
+    down, lines = case.facts.database_down, case.logged("database")
+    if not down or not lines or case.facts.probe.verdict in TOKENS:
         return None  # it may be only we who do not reach it
-    lines = case.logged("database")
-    said = f", and {lines} log lines of the API say so" if lines else ""
-    return "database_down", f"the database does not answer ({down}){said}{case.shows}"
+    said = f"and {lines} log lines of the API say so"
+    return "database_down", f"the database does not answer ({down}), {said}{case.shows}"
+
+
+def _database_silent(case: Case) -> Verdict | None:
+    """Only we are seen not to reach it, and logging in fails for something that nothing else explains."""
+    down = case.facts.database_down
+    if not down or case.facts.probe.verdict != "dependency":
+        return None
+    return "database_down", f"the database does not answer us ({down}), and nothing else explains it{case.shows}"
 
 
 def _jwt_key_missing(case: Case) -> Verdict | None:
@@ -139,10 +116,19 @@ def _redis_loading(case: Case) -> Verdict | None:
 
 def _redis_auth(case: Case) -> Verdict | None:
     redis, lines = case.facts.redis, case.logged("redis_auth")
-    if redis.cause not in _CREDENTIALS or not case.hurts("redis_auth"):
+    if redis.cause not in CREDENTIALS or not lines or case.past_redis:
+        return None  # it may be only our login
+    said = f"and {lines} log lines of the API say the same"
+    return "redis_auth", f"Redis does not take the login ({redis.message}), {said}{case.shows}"
+
+
+def _redis_auth_of_ours(case: Case) -> Verdict | None:
+    """Only our login is seen to be refused, and logging in fails for something that nothing else explains."""
+    redis = case.facts.redis
+    if redis.cause not in CREDENTIALS or case.facts.probe.verdict != "dependency":
         return None
-    said = f", and {lines} log lines of the API say the same" if lines else ""
-    return "redis_auth", f"Redis does not take the login ({redis.message}){said}{case.shows}"
+    text = f"Redis does not take the login of the runbooks ({redis.message}), and perhaps not that of the API"
+    return "redis_auth", f"{text}; nothing else explains it{case.shows}"
 
 
 def _redis_auth_of_the_api(case: Case) -> Verdict | None:
@@ -189,12 +175,14 @@ def _only_logged(case: Case, cause: str, name: str, text: str) -> Verdict | None
 
 def _redis_unreachable(case: Case) -> Verdict | None:
     redis, lines = case.facts.redis, case.logged("redis_refused")
+    if case.past_redis:
+        return None
     others = {word: why for word, why in redis.refusals.items() if word in {"clusterdown", "noreplicas"}}
-    if (redis.cause in _SILENT or others) and case.hurts("redis_refused"):
+    if (redis.cause in SILENT or others) and case.hurts("redis_refused"):
         why = redis.message or next(iter(others.values()), "")
         ready = f"; {redis.ready} of its {redis.replicas} pods are ready" if redis.ready else ""
         return "redis_unreachable", f"Redis cannot be used ({why}){ready}{case.shows}"
-    if not lines or case.past_redis:
+    if not lines:
         return None
     if redis.serves and case.facts.probe.failing:
         text = f"the API does not reach Redis, {lines} log lines say so, and Redis itself answers"
@@ -216,7 +204,7 @@ def _backend_down(case: Case) -> Verdict | None:
 
 def _clock_skew(case: Case) -> Verdict | None:
     probe, lines = case.facts.probe, case.logged("clock")
-    if probe.verdict not in _TOKENS or case.logged("jwt_invalid") or not (lines or probe.clock_wrong):
+    if probe.verdict not in TOKENS or case.logged("jwt_invalid") or not (lines or probe.clock_wrong):
         return None
     if case.facts.key.stale_pods and not probe.clock_wrong:
         return None  # tokens always expire somewhere; pods with an older key explain more
@@ -242,14 +230,22 @@ def _jwt_key_differs(case: Case) -> Verdict | None:
 
 
 def _jwt_stale(case: Case) -> Verdict | None:
-    key, probe = case.facts.key, case.facts.probe
-    if key.stale_pods:
-        names = ", ".join(key.stale_pods[:3])
-        text = f"{len(key.stale_pods)} pods started before the Secret was changed and use an older key ({names})"
-        return "jwt_stale", f"{text}{case.shows}"
-    if probe.verdict == "stale_replica":
+    key = case.facts.key
+    if key.stale_pods and case.tokens_refused:
+        text = f"{len(key.stale_pods)} pods started before the Secret was changed and use an older key"
+        return "jwt_stale", f"{text} ({', '.join(key.stale_pods[:3])}){case.shows}"
+    if case.facts.probe.verdict == "stale_replica":
         return "jwt_stale", f"some replicas refuse the tokens that others issue{case.shows}"
     return None
+
+
+def _older_pods(case: Case) -> Verdict | None:
+    """Whether what they use differs is not seen: the Secret may have been written anew with the same key."""
+    stale = case.facts.key.stale_pods
+    if not stale or case.tokens_refused:
+        return None
+    text = f"{len(stale)} pods started before the Secret was changed and may use an older key"
+    return "jwt_stale", f"{text} ({', '.join(stale[:3])}); no token is seen to be refused for that"
 
 
 def _rate_limited(case: Case) -> Verdict | None:
@@ -295,8 +291,10 @@ _ROWS: tuple[Callable[[Case], Verdict | None], ...] = (
     _jwt_stale,
     _rate_limited,
     _unreachable,
-    _dependency,
 )
+# what is believed only where none of these is proven
+_LIKELY = (_database_silent, _redis_auth_of_ours)
+_LAST = (_dependency, _older_pods)
 
 
 def _nothing_proven(case: Case) -> Verdict:

@@ -58,7 +58,7 @@ class Redis:
         trouble: what is wrong with pods, each in one line.
         out_of_memory: whether one was killed for that lately.
         restart: as of :func:`redis_restart.restart_risk`; ``None`` where neither Redis nor its pods were asked.
-        stale_clients: pods of the API that are older than the Secret with its password.
+        stale_clients: pods of the API that run since before the Secret with its password was changed.
     """
 
     asked: bool = False
@@ -94,7 +94,8 @@ class Key:
         fingerprint: of the Secret; ``vault_fingerprint`` of Vault's ``vault_version``.
         vault_versions: those that have what is in the Secret.
         vault_problem: why Vault cannot give it.
-        stale_pods: pods that started before the Secret was changed.
+        expected_version: of Vault that has the key that was in use, where what would be restored is another one.
+        stale_pods: pods all of whose containers run since before the Secret was changed.
         rotation: whether Vault's differs from the one in use; ``None`` when not known.
     """
 
@@ -106,6 +107,7 @@ class Key:
     vault_version: int | None = None
     vault_versions: Sequence[int] = ()
     vault_problem: str | None = None
+    expected_version: int | None = None
     stale_pods: Sequence[str] = ()
     rotation: bool | None = None
 

@@ -30,6 +30,8 @@ _FAILING = frozenset({"unreachable", "rate_limited", "dependency", "stale_replic
 _SAYS_NOTHING = frozenset({"not_configured", "too_soon", "wrong_credentials", "unexpected"})
 # causes of pg_activity that keep ordinary logins out although a reserved one got in
 _FULL = frozenset({"server_slots_exhausted", "pooler_exhausted", "in_recovery", "shutting_down", "disk_full"})
+# what keeps only the runbooks from asking the database
+_OURS = frozenset({"not_configured", "auth"})
 _MEMORY = "OOMKilled"
 _LENGTH = 200
 
@@ -95,7 +97,10 @@ def _probe(result: Json, gaps: list[str]) -> Probe:
 def _redis(results: Json, now: dt.datetime, recent_s: float, gaps: list[str], notes: list[str]) -> Redis:
     said, pods = results["redis"], results["redis_workload"]
     replicas, ready = (pods.get("workload") or {}).get("replicas"), pods.get("pods_ready")
-    if replicas is None or ready is None:
+    read = replicas is not None and ready is not None
+    if pods.get("cause") == "not_found":
+        notes.append(f"the workload of Redis is not in the cluster: {pods.get('message') or 'not found'}")
+    elif not read:
         gaps.append(_unread("the pods of Redis", pods))
     if not said.get("reachable") or said.get("cause"):
         gaps.append(_unread("Redis", said))
@@ -106,7 +111,7 @@ def _redis(results: Json, now: dt.datetime, recent_s: float, gaps: list[str], no
     clients = results["redis_secret"]
     if not clients.get("reachable"):
         notes.append("whether pods have an older password of Redis than its Secret is not known")
-    listed = pods.get("pods")
+    listed = pods.get("pods") if read else None  # none that were read is not none that are there
     loading = said.get("loading") or {}
     return Redis(
         asked=bool(said),
@@ -126,7 +131,7 @@ def _redis(results: Json, now: dt.datetime, recent_s: float, gaps: list[str], no
         trouble=_waiting(listed or ()),
         out_of_memory=_out_of_memory(listed or (), now, recent_s),
         restart=restart_risk(said, listed, None) if said or listed is not None else None,
-        stale_clients=[str(each.get("name")) for each in clients.get("pods_older") or ()],
+        stale_clients=_still_old(clients, results["workload"]),
     )
 
 
@@ -136,19 +141,13 @@ def _key(results: Json, places: Places, gaps: list[str], notes: list[str]) -> Ke
     exists = secret.get("exists")
     if exists is None or (exists and found.get("exists") is None):
         gaps.append(_unread("the Secret with the signing key", secret))
-    stale = [str(each.get("name")) for each in secret.get("pods_older") or ()]
     fingerprint = found.get("fingerprint")
     kept, problem = _kept(vault, places.vault_key)
     if problem:
         gaps.append(f"the signing key in Vault is not known: {problem}")
-    elif places.expected and kept != places.expected:
+    if kept and places.expected and kept != places.expected:
         notes.append("the signing key in Vault is not the one that is expected")
     stored = _stored(exists, found, places.expected or kept)
-    versions = [
-        int(each["version"])
-        for each in vault.get("versions") or ()
-        if fingerprint and each.get("fingerprint") == fingerprint and each.get("version") is not None
-    ]
     return Key(
         stored=stored,
         secret_exists=exists,
@@ -156,11 +155,35 @@ def _key(results: Json, places: Places, gaps: list[str], notes: list[str]) -> Ke
         fingerprint=fingerprint,
         vault_fingerprint=kept,
         vault_version=vault.get("version"),
-        vault_versions=versions,
+        vault_versions=_versions(vault, fingerprint),
         vault_problem=problem,
-        stale_pods=stale,
-        rotation=_rotation(kept, places.expected, fingerprint, stale),
+        expected_version=next(iter(_versions(vault, places.expected)), None) if kept != places.expected else None,
+        stale_pods=_still_old(secret, results["workload"]),
+        rotation=_rotation(kept, places.expected, fingerprint, doubt=bool(secret.get("pods_older"))),
     )
+
+
+def _versions(vault: Json, fingerprint: str | None) -> list[int]:
+    """Those of Vault that have a key, the newest first."""
+    return [
+        int(each["version"])
+        for each in vault.get("versions") or ()
+        if fingerprint and each.get("fingerprint") == fingerprint and each.get("version") is not None
+    ]
+
+
+def _still_old(secret: Json, workload: Json) -> list[str]:
+    """Pods that use what a Secret had before; a container reads it when it starts, one that was restarted anew."""
+    older = {str(each.get("name")) for each in secret.get("pods_older") or ()}
+    return [
+        str(pod.get("name"))
+        for pod in workload.get("pods") or ()
+        if str(pod.get("name")) in older and (containers := pod.get("containers")) and all(map(_first_run, containers))
+    ]
+
+
+def _first_run(container: Json) -> bool:
+    return container.get("state") == "running" and container.get("restarts") == 0
 
 
 def _kept(vault: Json, name: str) -> tuple[str | None, str | None]:
@@ -197,24 +220,24 @@ def _blocked(secret: Json) -> str | None:
     return None
 
 
-def _rotation(kept: str | None, expected: str | None, fingerprint: str | None, stale: list[str]) -> bool | None:
+def _rotation(kept: str | None, expected: str | None, fingerprint: str | None, *, doubt: bool) -> bool | None:
     """Whether Vault's key differs from the one in use. Pods older than the Secret use nobody knows which one."""
     if kept is None:
         return None
     if expected:
         return kept != expected
-    return None if stale or not fingerprint else kept != fingerprint
+    return None if doubt or not fingerprint else kept != fingerprint
 
 
 def _database(result: Json, gaps: list[str], notes: list[str]) -> str | None:
-    """Why the database cannot be used; one that answers and refuses our question is up."""
+    """Why the database cannot be used; one that answers and refuses our question is up, and our login is ours."""
     said = plain_line(str(result.get("message") or result.get("cause") or ""), _LENGTH)
     if result.get("reachable") and result.get("cause") not in _FULL:
         if said:
             notes.append(f"the database answers, and not to what it was asked: {said}")
         return None
     gaps.append(_unread("the database", result))
-    return said or None
+    return said if said and result.get("cause") not in _OURS else None
 
 
 def _lines(result: Json, gaps: list[str]) -> dict[str, int]:

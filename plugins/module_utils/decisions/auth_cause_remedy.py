@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_case import SILENT, Case
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_facts import (
     AS_EXPECTED,
     Facts,
@@ -46,17 +47,18 @@ _INSTEAD: Mapping[str, str] = {
 }
 
 
-def remedy(cause: str, facts: Facts) -> Json:
+def remedy(cause: str, case: Case) -> Json:
     """Return ``remedy``, ``risk``, ``objection``, ``instead`` and ``next_step``."""
+    facts = case.facts
     found: Json = {"remedy": None, "risk": SAFE, "objection": None, "instead": None, "next_step": _NEXT.get(cause)}
     if cause in {"jwt_key_missing", "jwt_key_differs"}:
         return found | _restore(facts)
     if cause == "jwt_stale":
-        return found | _restart_auth(facts)
+        return found | (_restart_auth(facts) if case.tokens_refused else _leave(facts))
     if cause == "redis_auth" and facts.redis.stale_clients and facts.redis.serves:
-        return found | {"remedy": RESTART_AUTH, "risk": DISRUPTIVE, "next_step": None}
+        return found | _restart_clients(facts)
     if cause.startswith("redis_"):
-        return found | _restart_redis(cause, facts)
+        return found | _restart_redis(cause, case)
     return found
 
 
@@ -65,7 +67,11 @@ def _restore(facts: Facts) -> Json:
     objection = key.blocked
     if key.secret_exists is False:
         objection = "the Secret itself is gone; apply its manifest first, then restore the key"
-    if key.vault_fingerprint is None:
+    if key.expected_version is not None:
+        version = f"version {key.expected_version} of Vault has the key that was in use"
+        instead = "or change auth_jwt_fingerprint where another one is right"
+        objection = objection or f"{version}: restore it with --vault-version {key.expected_version}, {instead}"
+    elif key.vault_fingerprint is None:
         objection = f"there is nothing to restore from: {key.vault_problem or 'Vault was not asked'}"
     elif key.vault_fingerprint == key.fingerprint:
         objection = "Vault has the same key as the Secret; find out which version is the right one"
@@ -82,8 +88,25 @@ def _restart_auth(facts: Facts) -> Json:
     return {"remedy": RESTART_AUTH, "risk": DISRUPTIVE, "next_step": None}
 
 
-def _restart_redis(cause: str, facts: Facts) -> Json:
+def _leave(facts: Facts) -> Json:
+    """Nobody is seen to be kept out by a key: a restart could void the tokens of all who are in."""
+    if facts.key.stored != AS_EXPECTED:
+        return _restart_auth(facts)
+    text = "no token is seen to be refused, and pods that restart may void those that older pods have signed"
+    return {"objection": text, "next_step": "find out what was changed in the Secret with the signing key"}
+
+
+def _restart_clients(facts: Facts) -> Json:
+    """Pods that restart for the password of Redis read the signing key as well."""
+    if facts.key.stored == AS_EXPECTED and facts.key.stale_pods:
+        text = "its pods may sign with an older key, and those that restart would void these tokens"
+        return {"objection": text, "next_step": "find out what was changed in the Secret with the signing key"}
+    return _restart_auth(facts)
+
+
+def _restart_redis(cause: str, case: Case) -> Json:
     """A restart helps with a process that hangs only; what it says of itself, a restart does not change."""
+    facts = case.facts
     risk = facts.redis.restart or {}
     instead = risk.get("instead")
     if cause not in {"redis_pod", "redis_unreachable"} or facts.redis.serves:
@@ -96,5 +119,9 @@ def _restart_redis(cause: str, facts: Facts) -> Json:
     if not facts.redis.ready and not facts.redis.trouble:
         text = "its pods are not known, so nobody knows whether a restart helps"
         return {"objection": text, "next_step": "look at the pods of Redis"}
+    nobody_gets_there = facts.redis.ready == 0 or (facts.redis.cause in SILENT and case.logged("redis_refused"))
+    if not (case.fails and nobody_gets_there):
+        text = "nothing shows that the API gets no answer of Redis either, so that a restart may not help"
+        return {"objection": text, "next_step": "look at the way to Redis, from here and from the pods of the API"}
     known = risk.get("risk") == DISRUPTIVE
     return {"remedy": RESTART_REDIS, "risk": DISRUPTIVE if known else DESTRUCTIVE, "next_step": None}

@@ -22,7 +22,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
 
 Json = dict[str, Any]
 
-# what of a target may change without making it another one: merges, and tries of a mutation
+# What of a target may change without making it another one: merges, and tries of a mutation. Targets have it no more,
+# but plans that were approved before may.
 _VARYING = {LOG: {"bytes"}, MUTATION: {"fail_reason"}, DETACHED: frozenset[str]()}
 
 

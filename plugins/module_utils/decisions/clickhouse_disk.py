@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_partitions import whole
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.statement_text import shown
 
 Json = dict[str, Any]
 
 TEXT_LENGTH = 300
+_CODE = re.compile(r"Code: [0-9]{1,5}\.? ?")  # the number of an error is no value
 UNBOUNDED = 2**60  # bytes; object storage says 2**63 or more
 
 
@@ -43,16 +46,19 @@ def fullest(disks: Iterable[Mapping[str, Any]] | None) -> float | None:
 
 
 def mutation(row: Mapping[str, Any]) -> Json:
-    """Return one mutation that is not done; why it fails is null in 18.16, which does not know."""
+    """Return one mutation that is not done; why it fails is null in 18.16, which does not know.
+
+    Values in its command and in why it fails are hidden: they may be of a customer.
+    """
     failed = "latest_fail_reason" in row
     return {
         "database": _text(row.get("database")),
         "table": _text(row.get("table")),
         "mutation_id": _text(row.get("mutation_id")),
-        "command": _text(row.get("command")),
+        "command": _text(shown(str(row.get("command") or ""))),
         "created": _text(row.get("create_time")),
         "parts_to_do": whole(row.get("parts_to_do")),
-        "fail_reason": (_text(row["latest_fail_reason"]) or None) if failed else None,
+        "fail_reason": (_reason(str(row["latest_fail_reason"] or "")) or None) if failed else None,
         "killed": bool(whole(row.get("is_killed"))) if "is_killed" in row else None,
         "stuck": bool(row["latest_fail_reason"]) if failed else None,
     }
@@ -107,6 +113,12 @@ def crowded(row: Mapping[str, Any]) -> Json:
     """Return a partition with many parts."""
     names = ("database", "table", "partition_id")
     return {**{name: _text(row.get(name)) for name in names}, "parts": whole(row.get("parts"))}
+
+
+def _reason(text: str) -> str:
+    code = _CODE.match(text)
+    start = code.end() if code else 0
+    return _text(text[:start] + shown(text[start:]))
 
 
 def _text(value: Any) -> str:

@@ -86,7 +86,7 @@ class Item:
     Attributes:
         id: of the partition, the detached part or the mutation.
         size: bytes on disk; 0 for a mutation.
-        target: as the plan shows it.
+        target: as the plan shows it, without what changes by itself: a plan is approved by its digest.
         column_type: of the column by which rows of a log age.
     """
 
@@ -156,7 +156,7 @@ def see_logs(seen: Seen, tables: Iterable[Row], columns: Iterable[Row], partitio
         if problem:
             seen.excluded.append(kept(item, *problem))
             continue
-        told = {"rows": partition.rows, "bytes": partition.size, "newest": shown(partition.newest)}
+        told = {"rows": partition.rows, "newest": shown(partition.newest)}  # a merge changes its bytes, not what it is
         items.append(replace(item, target={**item.named(), **told}, column_type=table.column_type))
     seen.items += sorted(items, key=lambda each: (each.target["newest"], each.table, each.id))
 
@@ -234,9 +234,8 @@ def see_mutations(seen: Seen, rows: Sequence[Row], wish: Wish) -> None:
             seen.refusal = seen.refusal or problem
             seen.excluded.append(kept(item, *problem))
             continue
-        told = mutation(row)
-        why = {name: told[name] for name in ("command", "fail_reason")}
-        seen.items.append(replace(item, target={**item.named(), **why}))
+        # not why it fails: each try may say it in other words
+        seen.items.append(replace(item, target={**item.named(), "command": mutation(row)["command"]}))
 
 
 def mutation_problem(row: Row) -> tuple[str, str] | None:

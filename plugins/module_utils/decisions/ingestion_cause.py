@@ -6,7 +6,8 @@ The first row that is proven counts. What keeps ClickHouse from taking any row c
 run, then what single platforms refuse: nothing behind it would help. Then comes a dashboard that shows old data
 although there is new. A disk that is nearly full and a mutation that is stuck come last, because rows are still taken.
 
-What platforms answer now outranks what was logged: lines count only for a platform that could not be asked.
+What platforms answer now outranks what was logged: lines count only for a platform that could not be asked. A line of
+trouble that is older than one of success, or of another trouble, is of something that is over.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.i
     PARTS,
     RATE_LIMIT,
     READONLY,
+    STORED,
     UNAUTHORIZED,
     Facts,
     Platform,
@@ -76,6 +78,10 @@ class Case:
         """Lines of a class while rows may be late; lines of a trouble that is over prove nothing."""
         return 0 if self.lagging is False else self.facts.count(name)
 
+    def refused(self, name: str) -> int:
+        """The same of a class of ClickHouse's refusals; none counts once rows have been written after them."""
+        return 0 if self.facts.outdated(name, STORED) else self.logged(name)
+
     @property
     def full(self) -> bool:
         """Whether the disk is at its critical share."""
@@ -118,12 +124,12 @@ def _clickhouse_down(case: Case) -> Verdict | None:
 def _replica_readonly(case: Case) -> Verdict | None:
     if case.facts.readonly:
         return "replica_readonly", f"{', '.join(case.facts.readonly[:5])} are read-only and take no rows"
-    lines = case.logged(READONLY)
+    lines = case.refused(READONLY)
     return ("replica_readonly", f"{lines} log lines say that a table is read-only") if lines else None
 
 
 def _disk_full(case: Case) -> Verdict | None:
-    ratio, lines = case.facts.used_ratio, case.logged(DISK)
+    ratio, lines = case.facts.used_ratio, case.refused(DISK)
     if ratio is not None and (ratio >= _FULL or (case.full and lines)):
         said = f", and {lines} log lines say that rows were refused for it" if lines else ""
         return "disk_full", f"ClickHouse's disk is {ratio:.0%} full{said}"
@@ -137,7 +143,7 @@ def _crowded(case: Case) -> str | None:
     facts = case.facts
     if facts.parts and facts.parts_limit and facts.parts >= facts.parts_limit:
         return f"{facts.parts_at} has {facts.parts} active parts, and at {facts.parts_limit} rows are refused"
-    lines = case.logged(PARTS)
+    lines = case.refused(PARTS)
     return f"{lines} log lines say that ClickHouse refused rows for too many parts" if lines else None
 
 
@@ -189,13 +195,17 @@ def _token(case: Case) -> Verdict | None:
 
 def _by_log(case: Case, cause: str, name: str, what: str) -> Verdict | None:
     """A class of lines counts for a platform that could not be asked, or for all where none could."""
+    if _network(case):
+        return None  # a way out that is gone is newer, and explains why none could be asked
     unproven = [each for each in case.facts.platforms.values() if not each.proven and case.late(each)]
     for platform in unproven:
-        lines = case.logged(f"{name}_{platform.name}")
-        if lines:
+        own = f"{name}_{platform.name}"
+        lines = case.logged(own)
+        if lines and not case.facts.outdated(own, f"{STORED}{platform.name}"):
             return cause, f"{lines} log lines say {what} at {platform.name}, which could not be asked"
     lines = case.logged(name)
-    if lines and not any(each.proven for each in case.facts.platforms.values()):
+    unasked = not any(each.proven for each in case.facts.platforms.values())
+    if lines and unasked and not case.facts.outdated(name, STORED):
         return cause, f"{lines} log lines say {what}, and no platform could be asked"
     return None
 
@@ -203,12 +213,22 @@ def _by_log(case: Case, cause: str, name: str, what: str) -> Verdict | None:
 def _network(case: Case) -> Verdict | None:
     platforms = case.facts.platforms.values()
     lines = case.logged(NETWORK)
-    if len(platforms) < 2 or not lines or not all(each.has("unreachable") for each in platforms):  # noqa: PLR2004 - all
+    if len(platforms) < 2 or not lines or not all(map(_no_way, platforms)):  # noqa: PLR2004 - all
         return None
+    if not any(each.has("unreachable") for each in platforms):
+        return None  # nobody was asked
+    if case.facts.outdated(NETWORK, RATE_LIMIT, UNAUTHORIZED, STORED):
+        return None  # the worker has reached one since
     return (
         "network",
         f"no platform can be reached, and {lines} log lines of the worker say so: {_each(platforms)}",
     )
+
+
+def _no_way(platform: Platform) -> bool:
+    """Whether none of its accounts got any answer, not even of a platform that has a problem."""
+    verdicts = {verdict for verdict, count in platform.by_verdict.items() if count}
+    return bool(verdicts) and verdicts <= {"unreachable", "skipped"} and platform.cause != "server_error"
 
 
 def _platform_down(case: Case) -> Verdict | None:

@@ -7,6 +7,7 @@ Whatever a check could not learn is ``None`` here and a sentence in ``gaps``: it
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ Json = Mapping[str, Any]
 # classes of log lines of the worker that are read here, the first two also as rate_limit_meta and the like
 RATE_LIMIT, UNAUTHORIZED = "rate_limit", "unauthorized"
 NETWORK, DISK, PARTS, READONLY, DATABASE = "network", "disk", "parts", "readonly", "database"
+STORED = "stored_"  # and the platform: rows of it were written
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Facts:
         replicas: pods wanted, and ``pods_ready`` those that are ready.
         failing: pods that crash or run out of memory, each in one line.
         lines: log lines by class; a class that is not there was not looked for.
+        last: when the newest line of a class was logged, where that is known.
         platforms: by name.
         reauthorize: accounts whose token or permission is no good.
         gaps: what is needed and could not be learned.
@@ -81,6 +84,7 @@ class Facts:
     pods_ready: int | None = None
     failing: Sequence[str] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
+    last: Mapping[str, dt.datetime] = field(default_factory=dict)
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     reauthorize: Sequence[Json] = ()
     gaps: Sequence[str] = ()
@@ -89,6 +93,12 @@ class Facts:
     def count(self, name: str) -> int:
         """How many log lines there are of a class."""
         return self.lines.get(name, 0)
+
+    def outdated(self, name: str, *prefixes: str) -> bool:
+        """Whether a line of a class that begins so is newer than all of *name*; what is not known is not older."""
+        own = self.last.get(name)
+        later = [at for other, at in self.last.items() if other != name and other.startswith(prefixes)]
+        return own is not None and any(at > own for at in later)
 
 
 def evidence(facts: Facts) -> list[dict[str, Any]]:

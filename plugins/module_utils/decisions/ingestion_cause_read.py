@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.ingestion_cause_facts import (
+    STORED,
     Facts,
     Platform,
 )
@@ -20,9 +21,21 @@ _DOWN = frozenset({"refused", "timeout", "dns", "tls", "no_answer", "server_erro
 _CRASHING = frozenset({"CrashLoopBackOff", "Error", "RunContainerError", "ImagePullBackOff", "ErrImagePull"})
 _MEMORY = "OOMKilled"
 _LENGTH = 200
+_AHEAD_S = 60  # that clocks may differ; a row of later than that says nothing about when it was written
+# The kubelet forgets that a container failed once it has run for so long,
+# https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+_RECOVERED_S = 600
 
 
-def read_facts(results: Json, *, ages: Json, measured: float | None, now: dt.datetime, recent_s: float) -> Facts:
+def read_facts(
+    results: Json,
+    *,
+    ages: Json,
+    measured: float | None,
+    now: dt.datetime,
+    recent_s: float,
+    paused: Collection[str] = (),
+) -> Facts:
     """Return what is known.
 
     Args:
@@ -31,6 +44,7 @@ def read_facts(results: Json, *, ages: Json, measured: float | None, now: dt.dat
         ages: age in seconds of the newest row of a platform, as far as it is known.
         measured: used share of ClickHouse's disk, 0 to 1, for a server that does not say it.
         recent_s: seconds within which a pod must have run out of memory.
+        paused: platforms that the worker is told to leave out.
     """
     gaps: list[str] = []
     notes: list[str] = []
@@ -39,8 +53,8 @@ def read_facts(results: Json, *, ages: Json, measured: float | None, now: dt.dat
         lag_s=lag_s,
         stale=stale,
         **_clickhouse(results["clickhouse"], measured, gaps, notes),
-        **_worker(results["worker"], now, recent_s, gaps),
-        lines=_lines(results["logs"], gaps),
+        **_worker(results["worker"], now, recent_s, gaps, notes),
+        **_lines(results["logs"], set(results["social"].get("platforms") or ()) - set(paused), gaps),
         platforms=_platforms(results["social"], ages, gaps),
         reauthorize=list(results["social"].get("reauthorize") or ()),
         gaps=gaps,
@@ -55,7 +69,9 @@ def _freshness(result: Json, gaps: list[str]) -> tuple[float | None, str | None]
     ages: list[tuple[float, str]] = []
     for row in result.get("freshness") or ():
         table, age = str(row.get("table")), row.get("age_s")
-        if row.get("status") == "value" and isinstance(age, (int, float)):
+        if row.get("status") == "value" and isinstance(age, (int, float)) and age < -_AHEAD_S:
+            gaps.append(f"how old the newest row of {table} is, is not known: its time is {-age:.0f} s in the future")
+        elif row.get("status") == "value" and isinstance(age, (int, float)):
             ages.append((float(age), table))
         else:
             said = row.get("message") or row.get("status") or "not said"
@@ -93,12 +109,18 @@ def _clickhouse(result: Json, measured: float | None, gaps: list[str], notes: li
     }
 
 
-def _worker(result: Json, now: dt.datetime, recent_s: float, gaps: list[str]) -> dict[str, Any]:
+def _worker(result: Json, now: dt.datetime, recent_s: float, gaps: list[str], notes: list[str]) -> dict[str, Any]:
     workload = result.get("workload") or {}
     if not workload or result.get("pods_ready") is None:
         gaps.append(_unread("the metric worker", result))
     pods = result.get("pods") or ()
     failing = [f"{pod.get('name')}: {why}" for pod in pods if (why := _why(pod.get("containers") or (), now, recent_s))]
+    notes.extend(
+        f"{pod.get('name')} ran out of memory at {each['last_termination'].get('finished_at')}, and is ready now"
+        for pod in pods
+        for each in pod.get("containers") or ()
+        if _ran_out(each) and _recovered(each, now)
+    )
     return {"replicas": workload.get("replicas"), "pods_ready": result.get("pods_ready"), "failing": failing}
 
 
@@ -109,8 +131,9 @@ def _why(containers: Iterable[Json], now: dt.datetime, recent_s: float) -> str |
         restarts = container.get("restarts")
         ended = _time(last.get("finished_at"))
         recent = ended is not None and (now - ended).total_seconds() <= recent_s
+        recent = recent and not _recovered(container, now)
         if container.get("reason") == _MEMORY or (
-            last.get("reason") == _MEMORY and (recent or container.get("reason") in _CRASHING)
+            _ran_out(container) and (recent or container.get("reason") in _CRASHING)
         ):
             return f"out of memory, {restarts} restarts"
         if container.get("reason") in _CRASHING:
@@ -119,21 +142,44 @@ def _why(containers: Iterable[Json], now: dt.datetime, recent_s: float) -> str |
     return None
 
 
-def _lines(result: Json, gaps: list[str]) -> dict[str, int]:
+def _ran_out(container: Json) -> bool:
+    return bool((container.get("last_termination") or {}).get("reason") == _MEMORY)
+
+
+def _recovered(container: Json, now: dt.datetime) -> bool:
+    """Whether a container that ended has been well for so long that it does not end again and again."""
+    ended = _time((container.get("last_termination") or {}).get("finished_at"))
+    return bool(container.get("ready")) and ended is not None and (now - ended).total_seconds() > _RECOVERED_S
+
+
+def _lines(result: Json, platforms: Collection[str], gaps: list[str]) -> dict[str, Any]:
+    """Lines by class, and when the last one was; *platforms* are those that should be ingested."""
     total, read = result.get("pods_total"), result.get("pods_read")
+    classes = result.get("classes") or {}
+    counts = {name: int(found.get("count") or 0) for name, found in classes.items()}
     if not result.get("reachable") or total is None:
         gaps.append(_unread("the worker's logs", result))
     elif read != total or not total or result.get("pods_unread"):
         gaps.append(f"logs of {read} of {total} pods of the worker were read")
     elif result.get("truncated"):
         gaps.append(f"{len(result['truncated'])} logs of the worker were cut off")
-    return {name: int(found.get("count") or 0) for name, found in (result.get("classes") or {}).items()}
+    elif any(count for name, count in counts.items() if name.startswith(STORED)):
+        gaps.extend(
+            f"when rows of {name} were ingested last is not known: no log line says so, as of others"
+            for name in sorted(platforms)
+            if counts.get(f"{STORED}{name}") == 0  # not where it was not looked for
+        )
+    last = {name: at for name, found in classes.items() if (at := _time(found.get("last_at")))}
+    return {"lines": counts, "last": last}
 
 
 def _platforms(result: Json, ages: Json, gaps: list[str]) -> dict[str, Platform]:
     found: dict[str, Platform] = {}
     for name, shown in (result.get("platforms") or {}).items():
         age = ages.get(name)
+        if isinstance(age, (int, float)) and age < -_AHEAD_S:
+            gaps.append(f"how old the newest row of {name} is, is not known: its time is {-age:.0f} s in the future")
+            age = None
         found[name] = Platform(
             name=str(name),
             verdict=str(shown.get("verdict") or "unknown"),

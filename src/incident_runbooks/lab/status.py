@@ -58,7 +58,7 @@ def describe(lab: Lab) -> dict[str, Any]:
 
 def _server(server: Server) -> dict[str, Any]:
     plain = server.to_plain()
-    logins = {name: plain[name]["user"] for name in ("superuser", "ops", "app")}
+    logins = {name: plain[name]["user"] for name in ("superuser", "ops", "app", "dba")}
     return {name: value for name, value in plain.items() if name not in logins} | {"roles": logins}
 
 
