@@ -67,6 +67,8 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("locks", {"activity": BLOCKED}),
     ("locks", {"statements": statements(blocking=BLOCKED["blocking"])}),
     ("capacity", {"latency": latency(throttling={"max": 0.3}), **FITS}),
+    ("dependency", {"latency": latency(parts={"stripe": {"share": 0.9}}), "hpa": AUTOSCALER, **FITS}),
+    ("slow_sql", {"latency": latency(parts=DATABASE), "hpa": AUTOSCALER, **FITS}),
     ("capacity", {"hpa": AUTOSCALER, **FITS}),
     ("capacity", {"top": {"reachable": True, "totals": {"cpu_limit_ratio_max": 0.95}}, **FITS}),
     ("one_pod", {"latency": latency(instances=instances([True, False, False]))}),

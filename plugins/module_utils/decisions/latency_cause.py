@@ -165,17 +165,30 @@ def _regression(case: _Case) -> Verdict | None:
 
 
 def _capacity(case: _Case) -> Verdict | None:
-    autoscaler = case.of("hpa").get("autoscaler") or {}
     throttled = (case.of("latency").get("throttling") or {}).get("max")
     used = (case.of("top").get("totals") or {}).get("cpu_limit_ratio_max")
     found = []
     if throttled is not None and throttled > case.limits.throttling:
         found.append(f"a pod is throttled in {throttled * 100:.0f} % of the periods of its CPU quota")
-    if autoscaler.get("at_max") and autoscaler.get("wants_more"):
-        found.append(f"the autoscaler {autoscaler['name']} is at its maximum of {autoscaler['max']} and wants more")
     if used is not None and used >= _CPU_TAKEN:
         found.append(f"a container uses {used * 100:.0f} % of its CPU limit")
-    return ("capacity", "; ".join(found)) if found else None
+    if not found:
+        return None
+    wish = _wish(case)
+    return "capacity", "; ".join([*found, *([wish] if wish else [])])
+
+
+def _autoscaler(case: _Case) -> Verdict | None:
+    """What an autoscaler wants says nothing of what requests wait for: it counts where nothing else explains them."""
+    wish = _wish(case)
+    return ("capacity", wish) if wish else None
+
+
+def _wish(case: _Case) -> str | None:
+    autoscaler = case.of("hpa").get("autoscaler") or {}
+    if not (autoscaler.get("at_max") and autoscaler.get("wants_more")):
+        return None
+    return f"the autoscaler {autoscaler['name']} is at its maximum of {autoscaler['max']} and wants more"
 
 
 def _missing_index(case: _Case) -> Verdict | None:
@@ -258,7 +271,7 @@ def _network(case: _Case) -> Verdict | None:
 
 _ROWS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _not_judged, _locks, _one_pod, _regression, _capacity, _missing_index, _slots, _pool, _slow_sql, _dependency,
-    _network,
+    _network, _autoscaler,
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ _LIST, _ONE, _OFFER, _PAYMENT = "/api/campaigns", "/api/campaigns/{id}", "/api/o
 _SMALL_POOL = 2
 _CPU_LIMIT = "150m"  # the fault's share is what is left when the process has what it needs without requests
 _THROTTLED = 0.5  # of the periods; 0.25 is what a runbook looks for
+_QUIET_S = 12  # longer than the window that the runbook has in the lab
 _CUSTOMERS_S = 6.0  # long enough that a rate over the window is one of these customers
 
 Json = dict[str, Any]
@@ -172,7 +173,9 @@ def _is_throttled(flow: Flow) -> bool:
 
 
 def _nobody_asks(flow: Flow) -> bool:
-    return flow.increase(f"{_METRIC}_count{{route!~'/api/health.*|/metrics'}}") == 0
+    if flow.prometheus is None:
+        return False
+    return not flow.prometheus.value(f"sum(increase({_METRIC}_count{{route!~'/api/health.*|/metrics'}}[{_QUIET_S}s]))")
 
 
 def _fault(
