@@ -32,6 +32,7 @@ _LIST, _ONE, _OFFER, _PAYMENT = "/api/campaigns", "/api/campaigns/{id}", "/api/o
 _SMALL_POOL = 2
 _CPU_LIMIT = "150m"  # the fault's share is what is left when the process has what it needs without requests
 _THROTTLED = 0.5  # of the periods; 0.25 is what a runbook looks for
+_OF_CUSTOMERS = "route!~'/api/health.*|/metrics'"
 _QUIET_S = 12  # longer than the window that the runbook has in the lab
 _CUSTOMERS_S = 6.0  # long enough that a rate over the window is one of these customers
 
@@ -47,12 +48,12 @@ def _p95_s(flow: Flow, metric: str, labels: str) -> float | None:
     return flow.prometheus.value(f"histogram_quantile(0.95, {rates})")
 
 
-def _slow_pods(flow: Flow, labels: str = "") -> float:
+def _slow_pods(flow: Flow, labels: str = "", window_s: int = _WINDOW_S) -> float:
     """Return in how many pods what these labels choose is slow, and asked for often enough to say so."""
     if flow.prometheus is None:
         return 0.0
-    rates = f"sum by (le, pod) (rate({_METRIC}_bucket{{{labels}}}[{_WINDOW_S}s]))"
-    often = f"sum by (pod) (rate({_METRIC}_count{{{labels}}}[{_WINDOW_S}s])) > {_OFTEN}"
+    rates = f"sum by (le, pod) (rate({_METRIC}_bucket{{{labels}}}[{window_s}s]))"
+    often = f"sum by (pod) (rate({_METRIC}_count{{{labels}}}[{window_s}s])) > {_OFTEN}"
     return flow.prometheus.value(f"count(histogram_quantile(0.95, {rates}) > {_OBJECTIVE_S} and {often})") or 0.0
 
 
@@ -159,7 +160,9 @@ def _slow_ingress(lab: Lab, _: Flow) -> None:
 
 def _is_slow_before(flow: Flow) -> bool:
     before = _p95_s(flow, "nginx_ingress_controller_request_duration_seconds", 'service="backend"')
-    return before is not None and before > _OBJECTIVE_S and _is_fast(flow)
+    # a request that an earlier fault held may have ended only after it was healed
+    held = _slow_pods(flow, _OF_CUSTOMERS, _QUIET_S)
+    return before is not None and before > _OBJECTIVE_S and _is_fast(flow) and not held
 
 
 def _is_throttled(flow: Flow) -> bool:
@@ -175,7 +178,7 @@ def _is_throttled(flow: Flow) -> bool:
 def _nobody_asks(flow: Flow) -> bool:
     if flow.prometheus is None:
         return False
-    return not flow.prometheus.value(f"sum(increase({_METRIC}_count{{route!~'/api/health.*|/metrics'}}[{_QUIET_S}s]))")
+    return not flow.prometheus.value(f"sum(increase({_METRIC}_count{{{_OF_CUSTOMERS}}}[{_QUIET_S}s]))")
 
 
 def _fault(
