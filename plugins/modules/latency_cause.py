@@ -63,6 +63,10 @@ options:
     description: A table of which so many rows are read from end to end, each time, lacks an index.
     type: float
     default: 10000
+  min_rps:
+    description: Fewer requests per second than this, before or a day ago, are nothing to compare with.
+    type: float
+    default: 0.1
   database_part:
     description: Name of the database in RV(brandconnect.incidents.api_latency#module:parts).
     type: str
@@ -98,7 +102,9 @@ RETURN = r"""
 cause:
   description:
     - V(none) when it is not slow, V(no_traffic) when there is too little traffic to say so.
-    - V(locks) when sessions of the database wait for locks.
+    - V(locks) when sessions of the database have waited for locks, not advisory ones, for a second or the objective.
+      Where nothing is slow, or there is no traffic, only when several have, or one for 5 s, since requests that hang
+      are not measured. V(slots) is looked for then, too.
     - V(one_pod) when one of several pods is slow.
     - V(regression) when a rollout within O(deploy_window_s) made it slower than before, or than a day ago where
       that is not known.
@@ -108,7 +114,7 @@ cause:
     - V(slots) when the connections of the database are taken, V(pool) when requests wait for one of the API's own pool.
     - V(dependency) when most time is spent on a called service.
     - V(network) when it is slow before the API and not in it.
-    - V(unknown) otherwise, see RV(gaps).
+    - V(unknown) otherwise, see RV(gaps); also without traffic where before, or a day ago, there was much of it.
   returned: success
   type: str
   sample: capacity
@@ -179,7 +185,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
     Raises:
         IncidentsError: an option makes no sense.
     """
-    for option in ("slo_p95_ms", "deploy_window_s", "rows_per_scan"):
+    for option in ("slo_p95_ms", "deploy_window_s", "rows_per_scan", "min_rps"):
         if not params[option] >= 0:  # also true of NaN
             raise IncidentsError(f"Telling why the API is slow: {option} must be 0 or more, not {params[option]:g}")
     for option in ("throttling_ratio", "part_share"):
@@ -195,6 +201,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         params["database_part"],
         params["rows_per_scan"],
         params["pool_part"],
+        params["min_rps"],
     )
     found = latency_cause({name: params[name] for name in INPUTS}, limits, dt.datetime.now(dt.UTC))
     return {"changed": False, **found}
@@ -209,6 +216,7 @@ SPEC = ModuleSpec(
         "part_share": {"type": "float", "default": 0.5},
         "deploy_window_s": {"type": "float", "default": 1800},
         "rows_per_scan": {"type": "float", "default": 10000},
+        "min_rps": {"type": "float", "default": 0.1},
         "database_part": {"type": "str", "default": "database"},
         "pool_part": {"type": "str", "default": "pool"},
     },

@@ -52,6 +52,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def latency(**changes: Any) -> Json:
     """As the module api_latency answers of a slow route."""
+    routes = changes.get("routes", [ROUTE])
     return {
         "reachable": True,
         "cause": None,
@@ -61,9 +62,9 @@ def latency(**changes: Any) -> Json:
         "reason": "p95 of /api/campaigns is 900 ms, above 500 ms",
         "total": TOTAL,
         "routes": [ROUTE],
-        "routes_total": 1,
-        "slow_routes": ["/api/campaigns"],
-        "judged_routes": 1,
+        "routes_total": len(routes),
+        "slow_routes": [route["route"] for route in routes if route["verdict"] == "slow"],
+        "judged_routes": len(routes),
         "instances": [],
         "throttling": {"max": None, "pods": []},
         "ingress_p95_ms": None,
@@ -126,6 +127,7 @@ NOT_KNOWN: dict[str, tuple[Json, str, str | None]] = {
     "gaps": ({"cause": "unknown", "remedy": None, "gaps": ["statements: timeout"]}, "unknown", "not_known"),
     "code": ({"cause": "unknown", "remedy": None}, "degraded", "code"),
 }
+VANISHED = {"cause": "unknown", "remedy": None, "reason": "no requests came, and a day ago there were 3 a second"}
 
 
 def test_each_cause_recommends_what_helps_and_nothing_else(bench: Bench) -> None:
@@ -160,15 +162,29 @@ def test_each_cause_recommends_what_helps_and_nothing_else(bench: Bench) -> None
     assert "JSON.stringify(campaign)" in of(found["slow-sql"], "latency_cause")["data"]["patch"]
 
 
-def sustained(value: float, route: str = "/api/campaigns") -> Json:
-    samples = [{"labels": {"route": route}, "status": "value", "value": value}, {"labels": {}, "value": None}]
-    return {"answers": {"p95_s": {"samples": samples}}}
+def test_traffic_that_has_gone_is_not_known_and_no_matter_of_the_code(bench: Bench) -> None:
+    case = {"__api_latency_concluded": {"found": {"cause": WHY | VANISHED, "budget": BUDGET}}}
+    seen = {"prometheus": {"latency": latency(verdict="no_traffic", routes=[])}}
+    cause = of(all_of(bench, "judge/together", {"vanished": case}, seen)["vanished"], "latency_cause")
+    assert (cause["status"], cause["cause"], cause["recommend"]) == ("unknown", "not_known", [])
+
+
+def sustained(value: float, route: str = "/api/campaigns", points: float | None = 15.0) -> Json:
+    """As Prometheus answers of 900 s: the least p95, and how many of 15 points have one."""
+    nothing: Json = {"labels": {}, "value": None}
+    answers = {
+        name: {"samples": [{"labels": {"route": route}, "status": "value", "value": each}, nothing]}
+        for name, each in (("p95_s", value), ("points", points))
+    }
+    return {"answers": answers}
 
 
 FAST = {"verdict": "ok", "total": TOTAL | {"verdict": "ok"}}
 LATENCIES: dict[str, tuple[Json, Json, str, str | None]] = {
     "lasting": ({}, sustained(1.1), "degraded", "far_above_objective"),
     "twice-is-not-yet": ({}, sustained(0.9), "degraded", "above_objective"),
+    "only-for-a-while": ({}, sustained(1.1, points=5.0), "degraded", "above_objective"),
+    "points-not-known": ({}, sustained(1.1, points=None), "degraded", "above_objective"),
     "another-route": ({}, sustained(1.1, "/api/fast-by-now"), "degraded", "above_objective"),
     "not-measured-how-long": ({}, {}, "degraded", "above_objective"),
     "only-the-total": ({"routes": [], "slow_routes": []}, {}, "degraded", "above_objective"),
@@ -191,10 +207,21 @@ def test_only_what_lasts_is_far_above_the_objective(bench: Bench) -> None:
         assert (finding["status"], finding["cause"]) == (status, cause), (name, finding["summary"])
 
 
+FAST_ROUTE = ROUTE | {"verdict": "ok", "p95_ms": 40.0}
 LATER: dict[str, tuple[Json, str, str | None]] = {
-    "fast": ({**FAST, "routes": [ROUTE | {"verdict": "ok", "p95_ms": 40.0}]}, "resolved", None),
+    "fast": ({**FAST, "routes": [FAST_ROUTE]}, "resolved", None),
     "slow": ({}, "unresolved", "still_slow"),
     "slow-in-total": ({"routes": []}, "unresolved", "still_slow"),
+    "slow-and-not-listed": (
+        {"verdict": "slow", "total": FAST["total"], "routes": [FAST_ROUTE], "routes_total": 201},
+        "unresolved",
+        "still_slow",
+    ),
+    "not-listed": (
+        {**FAST, "routes": [FAST_ROUTE | {"route": "/api/other"}], "routes_total": 201},
+        "unverified",
+        "route_not_listed",
+    ),
     "route-gone": ({**FAST, "routes": []}, "unverified", "inconclusive_low_traffic"),
     "few": ({**FAST, "routes": [ROUTE | {"verdict": "low_volume"}]}, "unverified", "inconclusive_low_traffic"),
     "none": (
@@ -213,6 +240,29 @@ def test_only_routes_with_enough_requests_are_fast_again(bench: Bench) -> None:
     for name, (_, status, cause) in LATER.items():
         verdict = of(found[name], "latency")
         assert (verdict["status"], verdict["cause"]) == (status, cause), (name, verdict)
+
+
+INDEX = {"name": "idx_offers_campaign_id", "valid": True, "ready": True}
+PLANS: dict[str, tuple[Json, str, str | None]] = {
+    "used": ({"index": INDEX, "plan": {"uses_index": True}}, "resolved", None),
+    "not-used": ({"index": INDEX, "plan": {"uses_index": False}}, "unresolved", "not_used"),
+    "plan-not-read": ({"index": INDEX, "plan": None}, "unverified", "plan_not_read"),
+    "not-valid": ({"index": INDEX | {"valid": False}, "plan": None}, "unresolved", "not_valid"),
+}
+
+
+def test_an_index_whose_plan_was_not_read_is_not_called_useless(bench: Bench) -> None:
+    cases = {
+        name: {"__api_latency_index_now": {"status": "nothing_to_do", "reason": "as it is", "before": before}}
+        for name, (before, _, _) in PLANS.items()
+    }
+    cases["silent"] = {"__api_latency_index_now": {"failed": True, "msg": "refused"}}
+    found = all_of(bench, "judge/index", cases)
+    for name, (_, status, cause) in PLANS.items():
+        verdict = of(found[name], "index")
+        assert (verdict["status"], verdict["cause"]) == (status, cause), (name, verdict)
+    assert "rolled back" not in of(found["plan-not-read"], "index")["next_step"]
+    assert of(found["silent"], "index")["status"] == "unverified"
 
 
 POOLS: dict[str, tuple[Json, Json, str | None]] = {

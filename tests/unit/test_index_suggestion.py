@@ -13,6 +13,11 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.i
 )
 
 STATUS, NEWEST = ("status", "asc"), ("created_at", "desc")
+BOTH = [STATUS, ("brand_id", "asc")]
+SOFT_DELETED = (
+    'SELECT * FROM "campaigns" "c" WHERE ( ("c"."status" = $1) ) AND ("c"."deleted_at" IS NULL)'
+    ' ORDER BY "c"."created_at" DESC LIMIT 10'
+)
 TABLE = {"schema": "public", "table": "campaigns"}
 PLAIN = "SELECT id, title FROM campaigns WHERE status = $1 ORDER BY created_at DESC LIMIT $2"
 
@@ -30,6 +35,16 @@ PLAIN = "SELECT id, title FROM campaigns WHERE status = $1 ORDER BY created_at D
         ("select * from campaigns order by created_at desc, id limit $1", [NEWEST, ("id", "asc")]),
         ("select * from campaigns where title ilike $1 and status = $2", [STATUS]),
         ("select * from campaigns where status = $1 and status = $2", [STATUS]),
+        (
+            "select * from campaigns where (status=$1) AND (brand_id=$2) ORDER BY created_at DESC LIMIT 10",
+            [*BOTH, NEWEST],
+        ),
+        ("select * from campaigns where ((status = $1) and (brand_id = $2)) and lower(title) = $3", BOTH),
+        (
+            SOFT_DELETED,
+            [STATUS, NEWEST],
+        ),
+        ("select * from campaigns where created_at > $1 order by created_at limit 10", [("created_at", "asc")]),
         (
             'select "c0".* from "campaigns" as "c0" where "c0"."status" = $1 order by "c0"."created_at" desc limit $2',
             [STATUS, NEWEST],
@@ -61,6 +76,12 @@ def test_equality_comes_first_and_then_the_order(statement: str, columns: list[t
         "UPDATE campaigns SET title = $1 WHERE status = $2",
         "SELECT * FROM campaigns WHERE status = brand",
         "SELECT * FROM campaigns WHERE status = $1 … ORDER BY created_at",
+        "SELECT * FROM campaigns WHERE lower(email)=$1 ORDER BY created_at LIMIT 10",
+        "SELECT * FROM campaigns WHERE title ILIKE $1 ORDER BY created_at LIMIT 10",
+        "SELECT * FROM campaigns WHERE deleted_at IS NULL ORDER BY created_at LIMIT 10",
+        "SELECT * FROM campaigns WHERE price BETWEEN $1 AND $2 ORDER BY created_at LIMIT 10",
+        "SELECT * FROM campaigns WHERE price > $1 AND title ILIKE $2 ORDER BY created_at LIMIT 10",
+        "SELECT * FROM campaigns WHERE coalesce(open AND status = $1 AND brand = $2, false)",
     ],
 )
 def test_what_is_not_understood_asks_for_none(statement: str) -> None:
@@ -68,7 +89,7 @@ def test_what_is_not_understood_asks_for_none(statement: str) -> None:
 
 
 def row(query_id: str | None, text: str, **given: Any) -> dict[str, Any]:
-    return {"query_id": query_id, "database": "app", "hidden": False, "statement": text, **given}
+    return {"query_id": query_id, "database": "app", "hidden": False, "share": 0.4, "statement": text, **given}
 
 
 def test_the_most_expensive_statement_that_says_enough_counts() -> None:
@@ -78,6 +99,8 @@ def test_the_most_expensive_statement_that_says_enough_counts() -> None:
             row("-2", PLAIN, hidden=True),
             row("-3", PLAIN, database="other"),
             row("-4", "SELECT count(*) FROM campaigns"),
+            row("-8", PLAIN, share=0.09),
+            row("-9", PLAIN, share=None),
             row("-5", PLAIN),
             row("-6", "SELECT * FROM campaigns WHERE brand = $1"),
         ],

@@ -22,9 +22,15 @@ FITS = {"connection_budget": {"fits": True, "reason": "it fits"}}
 
 
 def latency(
-    verdict: str = "slow", *, times_day_ago: float | None = 1.0, times_before: float | None = None, **given: Any
+    verdict: str = "slow",
+    *,
+    times_day_ago: float | None = 1.0,
+    times_before: float | None = None,
+    rps: dict[str, float | None] | None = None,
+    **given: Any,
 ) -> dict[str, Any]:
-    total = {"p95_ms": 900.0, "seconds_per_s": 4.0, "times_day_ago": times_day_ago, "times_before": times_before}
+    times = {"times_day_ago": times_day_ago, "times_before": times_before}
+    total = {"p95_ms": 900.0, "seconds_per_s": 4.0, **times, **(rps or {})}
     return {"reachable": True, "verdict": verdict, "reason": f"it is {verdict}", "total": total, **given}
 
 
@@ -41,9 +47,9 @@ def instances(slow: list[bool | None]) -> list[dict[str, Any]]:
     return [{"instance": f"pod-{i}", "slow": each, "p95_ms": 900.0} for i, each in enumerate(slow)]
 
 
-def statements(load: float = 1.0, rows: int = 2000000, blocking: Any = None) -> dict[str, Any]:
-    """As pg_statements answers: a large table is read from end to end twice."""
-    table = {"schema": "public", "table": "campaigns", "sequential_scans": 2, "sequential_rows": rows}
+def statements(load: float = 1.0, rows: int = 10000000, blocking: Any = None, scans: int = 10) -> dict[str, Any]:
+    """As pg_statements answers: a large table is read from end to end ten times."""
+    table = {"schema": "public", "table": "campaigns", "sequential_scans": scans, "sequential_rows": rows}
     never = {"schema": "public", "table": "users", "sequential_scans": 0, "sequential_rows": 0}
     return {
         "reachable": True,
@@ -54,8 +60,18 @@ def statements(load: float = 1.0, rows: int = 2000000, blocking: Any = None) -> 
     }
 
 
+def waiting(*ages: float | None, event: str = "transactionid") -> dict[str, Any]:
+    """As pg_activity answers: sessions wait for locks of the process 1, their statements began so many seconds ago."""
+    blocked = [
+        {"pid": pid, "wait_event_type": "Lock", "wait_event": event, "query_age_s": age, "roots": [1]}
+        for pid, age in enumerate(ages, 2)
+    ]
+    return {"reachable": True, "blocking": {"blocked": blocked, "roots": [{"pid": 9}, {"pid": 1}]}}
+
+
 AUTOSCALER = {"reachable": True, "autoscaler": {"name": "b", "max": 6, "at_max": True, "wants_more": True}}
-BLOCKED = {"reachable": True, "blocking": {"blocked": [{"pid": 2}], "roots": [{"pid": 1}]}}
+BLOCKED = waiting(1.2)
+FULL = {"reachable": True, "slots": {"used_ratio": 0.97}}
 DATABASE = {"database": {"share": 0.8}}
 WAITS = {"pool": {"share": 0.7}}
 ROOM = {"reachable": True, "slots": {"used_ratio": 0.4, "free": 10}}
@@ -66,6 +82,17 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("slow_sql", {"latency": latency(parts=DATABASE)}),
     ("locks", {"activity": BLOCKED}),
     ("locks", {"statements": statements(blocking=BLOCKED["blocking"])}),
+    ("locks", {"activity": waiting(0.0), "statements": statements(blocking=BLOCKED["blocking"])}),
+    ("locks", {"latency": latency("ok"), "activity": waiting(1.1, 2.0, 3.0)}),
+    ("locks", {"latency": latency("no_traffic"), "activity": waiting(5.0)}),
+    ("locks", {"latency": latency("low_volume"), "activity": waiting(5.0)}),
+    ("none", {"latency": latency("ok"), "activity": waiting(0.9, 0.9, 1.1, 4.9)}),
+    ("none", {"latency": latency("ok"), "activity": waiting(9.0, 9.0, 9.0, event="advisory")}),
+    ("no_traffic", {"latency": latency("no_traffic"), "activity": waiting(1.1, 2.0)}),
+    ("slots", {"latency": latency("ok"), "activity": FULL}),
+    ("slots", {"latency": latency("no_traffic"), "activity": FULL}),
+    ("no_traffic", {"latency": latency("no_traffic", rps={"rps_day_ago": 0.4, "rps_before": None})}),
+    ("slow_sql", {"latency": latency(parts=DATABASE), "statements": statements(rows=1000000, scans=1)}),
     ("capacity", {"latency": latency(throttling={"max": 0.3}), **FITS}),
     ("dependency", {"latency": latency(parts={"stripe": {"share": 0.9}}), "hpa": AUTOSCALER, **FITS}),
     ("slow_sql", {"latency": latency(parts=DATABASE), "hpa": AUTOSCALER, **FITS}),
@@ -120,6 +147,19 @@ def test_every_cause_is_tested() -> None:
             "workload": workload("2026-11-28T09:45:00Z", "7", "2026-11-28T09:44:00Z"),
         },
         {"activity": {**BLOCKED, "reachable": False}},
+        {"activity": waiting(0.0)},
+        {"activity": waiting(None)},
+        {"activity": waiting(60.0, event="advisory")},
+        {
+            "latency": latency(times_before=3, times_day_ago=4, rps={"rps_before": 0.05, "rps_day_ago": 9.0}),
+            "workload": workload("2026-11-28T09:45:00Z"),
+        },
+        {
+            "latency": latency(times_day_ago=4, rps={"rps_day_ago": 0.05}),
+            "workload": workload("2026-11-28T09:45:00Z"),
+        },
+        {"latency": latency("no_traffic", rps={"rps_day_ago": 3.0})},
+        {"latency": latency("low_volume", rps={"rps_before": 3.0})},
         {"hpa": {**AUTOSCALER, "reachable": False}},
         {"statements": statements()},
         {"statements": {"reachable": True, "statistics": {"available": False, "cause": "not_loaded", "load": None}}},
@@ -190,6 +230,14 @@ def test_an_index_is_proposed_for_the_statement_that_asks_for_it() -> None:
     assert [column["name"] for column in proposal["columns"]] == ["status", "created_at"]
     assert cause(latency=latency(parts=DATABASE), statements=statements())["proposal"] is None
     assert cause(activity=BLOCKED, statements=given)["proposal"] is None, "another cause"
+
+
+def test_the_process_that_is_named_is_in_the_way_of_those_that_count() -> None:
+    assert "process 1 first" in cause(activity=BLOCKED)["reason"]
+    assert "1 sessions" in cause(activity=waiting(1.2, 0.3))["reason"]
+    slow = Limits(3000, 0.25, 0.5, 1800, "database", 10000)
+    given = {"latency": latency(), "activity": waiting(1.2)}
+    assert latency_cause(given, slow, NOW)["cause"] == "unknown", "not above the objective"
 
 
 def test_locks_come_before_what_waits_for_them() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _MOST_COLUMNS = 4
+_LEAST_SHARE = 0.1  # of the time of the database; an index for less does not end an incident
 _NAME = r'(?:"[^"]+"|[A-Za-z_][\w$]*)'
 _COLUMN = rf"(?:{_NAME}\s*\.\s*)?({_NAME})"
 _VALUE = r"(?:\$[0-9]+|…|true|false|now\(\))(?:\s*::\s*[\w ]+?(?:\([^()]*\))?)?"
@@ -50,13 +51,14 @@ def suggest(statements: Iterable[Mapping[str, Any]], table: Mapping[str, Any], d
 
     Returns:
         ``schema``, ``table``, ``columns`` (each ``name`` and ``order``), ``method``, ``query_id`` and ``statement``;
-        ``None`` when no statement says enough.
+        ``None`` when no statement says enough, or none that does takes a tenth of the time of the database.
     """
     for statement in statements:
         if (
             statement.get("hidden")
             or not statement.get("query_id")
             or statement.get("database") not in {None, database}
+            or (statement.get("share") or 0.0) < _LEAST_SHARE
         ):
             continue
         columns = columns_of(str(statement.get("statement") or ""), table["schema"], table["table"])
@@ -85,12 +87,15 @@ def columns_of(statement: str, schema: str, table: str) -> list[tuple[str, str]]
         return []
     if found["schema"] and _plain(found["schema"]) != schema:
         return []
-    conditions = [_bare(part) for part in _split(found["where"])]
+    conditions = _conditions(found["where"] or "")
     equal = [_plain(hit[1]) for part in conditions if (hit := _EQUAL.match(part))]
     ranges = [_plain(hit[1]) for part in conditions if (hit := _RANGE.match(part))]
+    understood = len(equal) + len(ranges) == len(conditions)
     order = _order(found["order"])
-    if order is None or (order and not equal and not found["limit"]):
-        return []  # the whole table in order is read from end to end with and without an index
+    if order is None or (order and not equal and not (found["limit"] and understood)):
+        # The whole table in order is read from end to end with and without an index. Where few rows meet a condition
+        # that is not understood, reading in order until there are enough of them is slower than to sort those few.
+        return []
     wanted = [(name, "asc") for name in equal]
     wanted += order or [(name, "asc") for name in ranges[:1]]
     first: dict[str, str] = {}
@@ -99,19 +104,40 @@ def columns_of(statement: str, schema: str, table: str) -> list[tuple[str, str]]
     return list(first.items())[:_MOST_COLUMNS]
 
 
-def _split(where: str | None) -> list[str]:
-    """The conditions that all have to hold; BETWEEN has an AND of its own and counts as no condition."""
-    if not where or re.search(r"\bbetween\b", where, re.IGNORECASE):
+def _conditions(where: str) -> list[str]:
+    """The conditions that all have to hold, without parentheses around them, those not understood among them."""
+    whole = _bare(where)
+    if not whole:
         return []
-    return re.split(r"\s+and\s+", _bare(where), flags=re.IGNORECASE)
+    if re.search(r"\bbetween\b", whole, re.IGNORECASE):
+        return [whole]  # it has an AND of its own
+    depths = _depths(whole)
+    ends = [hit.span() for hit in re.finditer(r"\band\b", whole, re.IGNORECASE) if depths[hit.start()] == 0]
+    if not ends:
+        return [whole]
+    starts = [0, *(end for _, end in ends)]
+    stops = [*(start for start, _ in ends), len(whole)]
+    return [each for start, stop in zip(starts, stops, strict=True) for each in _conditions(whole[start:stop])]
 
 
 def _bare(part: str) -> str:
-    """Without the parentheses around all of it."""
+    """Without the parentheses around all of it; those of ``(a) AND (b)`` do not belong together."""
     part = part.strip()
-    while part.startswith("(") and part.endswith(")"):
+    while part.startswith("(") and part.endswith(")") and 0 not in _depths(part)[1:-1]:
         part = part[1:-1].strip()
     return part
+
+
+def _depths(text: str) -> list[int]:
+    """How many parentheses are open behind each character; a quoted name counts as inside of one."""
+    depths, depth, quoted = [], 0, False
+    for character in text:
+        if character == '"':
+            quoted = not quoted
+        elif not quoted:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+        depths.append(depth + quoted)
+    return depths
 
 
 def _order(given: str | None) -> list[tuple[str, str]] | None:

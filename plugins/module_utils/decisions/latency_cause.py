@@ -3,8 +3,8 @@
 """Why an API is slow: the decision table of api-latency. Pure, no I/O.
 
 The first row that is proven counts. Locks come first, because everything behind them waits; then what concerns one
-pod or all pods, and then what requests wait for. Without traffic nothing is judged. What could not be asked proves
-nothing and excludes nothing: it is told in ``gaps``.
+pod or all pods, and then what requests wait for. Without traffic nothing is judged but whether
+requests hang. What could not be asked proves nothing and excludes nothing: it is told in ``gaps``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import latency_cause_told as told
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.index_suggestion import suggest
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.latency_cause_waits import waiters_of
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import parse_time
 
 SAFE, DISRUPTIVE = "safe", "disruptive"
@@ -40,6 +41,10 @@ _WORSE = 2.0  # times the p95 of before the rollout, or of a day ago
 _BEFORE_IT = 1.5  # the p95 before the API is so many times its own
 _SLOTS_TAKEN = 0.95
 _CPU_TAKEN = 0.9
+_LEAST_SCANS = 4  # each worker of a parallel scan counts as one, and by default two of them help
+_SEVERAL = 3  # sessions that wait
+_LONG_WAIT_S = 5.0
+_WELL_ABOVE = 5.0  # times the least rate that is judged by
 _LEAST_REST = 0.05  # waits are sampled, so that they may seem to be all there is
 Json = dict[str, Any]
 Verdict = tuple[str, str]
@@ -57,6 +62,7 @@ class Limits:
         database: name of the database among ``parts`` of the latency.
         rows_per_scan: a table of which so many rows are read from end to end lacks an index.
         pool: name of the wait for a connection of the pool among ``parts`` of the latency.
+        min_rps: fewer requests per second than this say nothing.
     """
 
     slo_p95_ms: float
@@ -66,6 +72,7 @@ class Limits:
     database: str
     rows_per_scan: float
     pool: str = "pool"
+    min_rps: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -116,21 +123,42 @@ def _not_judged(case: _Case) -> Verdict | None:
     if verdict == "unknown":
         said = (case.given.get("latency") or {}).get("reason") or "not asked"
         return "unknown", f"how slow the API is is not known: {said}"
-    if verdict in {"no_traffic", "low_volume"}:
-        return "no_traffic", str(latency["reason"])
+    if verdict == "slow":
+        return None
+    hangs = _hanging(case)
     if verdict == "ok":
-        return _network(case) or ("none", str(latency["reason"]))
+        return hangs or _network(case) or ("none", str(latency["reason"]))
+    return hangs or _vanished(case) or ("no_traffic", str(latency["reason"]))
+
+
+def _hanging(case: _Case) -> Verdict | None:
+    """A request is measured when it has ended, so those that hang are not seen as slow."""
+    waiters, _ = waiters_of(case.given, case.limits.slo_p95_ms)
+    if len(waiters) >= _SEVERAL or max(waiters.values(), default=0.0) >= _LONG_WAIT_S:
+        return _locks(case)
+    return _slots(case)
+
+
+def _vanished(case: _Case) -> Verdict | None:
+    latency = case.of("latency")
+    total = latency.get("total") or {}
+    for name, when in (("rps_before", "before"), ("rps_day_ago", "a day ago")):
+        rps = total.get(name)
+        if rps is not None and rps > 0 and rps >= case.limits.min_rps * _WELL_ABOVE:
+            said = f"{latency['reason']}, and {when} there were {rps:g} requests per second"
+            return "unknown", f"{said}: they may not arrive, or not end"
     return None
 
 
 def _locks(case: _Case) -> Verdict | None:
-    either = (case.of(name).get("blocking") or {} for name in ("activity", "statements"))
-    blocking = next((found for found in either if found.get("blocked")), {})
-    blocked, roots = blocking.get("blocked") or [], blocking.get("roots") or []
-    if not blocked:
+    waiters, root = waiters_of(case.given, case.limits.slo_p95_ms)
+    if not waiters:
         return None
-    root = f", process {roots[0].get('pid')} first" if roots else ""
-    return "locks", f"{len(blocked)} sessions of the database wait for locks of others{root}"
+    first = "" if root is None else f", process {root} first"
+    return "locks", (
+        f"{len(waiters)} sessions of the database have waited for locks of others for up to {max(waiters.values()):g} s"
+        f"{first}"
+    )
 
 
 def _one_pod(case: _Case) -> Verdict | None:
@@ -148,9 +176,10 @@ def _regression(case: _Case) -> Verdict | None:
     starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
     known = [start for start in starts if start]
     total = latency.get("total") or {}
-    times, when = total.get("times_before"), "before"
-    if times is None:
-        times, when = total.get("times_day_ago"), "a day ago"
+    name, when = ("day_ago", "a day ago") if total.get("times_before") is None else ("before", "before")
+    times, rps = total.get(f"times_{name}"), total.get(f"rps_{name}")
+    if rps is not None and rps < case.limits.min_rps:
+        return None  # what is compared with were too few requests
     if not known or len(known) < len(starts) or str(workload.get("revision")) in {"1", "None"}:
         return None
     restarted = parse_time(workload.get("restarted_at"))
@@ -225,7 +254,7 @@ def _read_whole(case: _Case) -> Mapping[str, Any] | None:
     tables = [
         table
         for table in case.of("statements").get("tables") or []
-        if (scans := table.get("sequential_scans") or 0) > 0
+        if (scans := table.get("sequential_scans") or 0) >= _LEAST_SCANS
         and (table.get("sequential_rows") or 0) / scans >= case.limits.rows_per_scan
     ]
     return max(tables, key=lambda table: table["sequential_rows"], default=None)
