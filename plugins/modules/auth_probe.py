@@ -80,6 +80,10 @@ options:
         Within them nobody logs in, and the RV(verdict) is V(too_soon) at best. V(0) for no limit.
     type: int
     default: 60
+  wait_s:
+    description: Seconds that are waited at most, where O(min_interval_s) does not let anybody log in yet.
+    type: int
+    default: 0
   state_dir:
     description:
       - Directory in which the time of the last login is kept, without the account's name. Without it nothing is kept,
@@ -245,6 +249,7 @@ logins:
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import auth_keepsake
@@ -256,33 +261,17 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.aut
     check_options,
     read_addresses,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.auth_probing import Outcome, Task, probe
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import NEXT_STEPS
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import auth_probe as decide
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.auth_probing import Task, probe
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.auth_result import result
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_probe import (
     HEALTH,
     LOGIN,
     TOKEN,
-    Seen,
-)
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_token import (
-    clock_facts,
-    has_expired,
-    issued_skew_s,
-    token_facts,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 
 ATTEMPTED = "Logging in with the probe account"
-_HINTS = {
-    "refused": NEXT_STEPS["refused"],
-    "dns": NEXT_STEPS["dns"],
-    "tls": "check the certificate, auth_ca_cert and the clock",
-    "timeout": "check the network, the ingress and whether the API hangs",
-}
-_NOT_CONFIGURED = "set auth_url, auth_probe_user and auth_probe_password on the inventory host auth"
-
-Json = dict[str, Any]
+_CLOCK_S = 0.05  # what is slept is counted by another clock than the turns
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: ARG001 - contract
@@ -307,7 +296,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
             old=old,
         )
     )
-    return _result(params, outcome, _old(params["keepsake"], old, outcome), wait_s)
+    return result(params, outcome, old, wait_s)
 
 
 def _login(params: Mapping[str, Any]) -> Login:
@@ -326,69 +315,12 @@ def _wait_s(params: Mapping[str, Any], addresses: Mapping[str, str]) -> float | 
     if not params["min_interval_s"] or not params["state_dir"]:
         return None
     account = f"{next(iter(addresses.values()))} {params['auth_probe_user']}"
-    return take_turn(ATTEMPTED, params["state_dir"], account, params["min_interval_s"])
-
-
-def _old(keepsake: str | None, token: str | None, outcome: Outcome) -> Json:
-    """What became of the token of before."""
-    facts = token_facts(token)
-    shown = {"message": None, "issued_at": facts["issued_at"], "expires_at": facts["expires_at"]}
-    if not keepsake:
-        return {**shown, "verdict": "not_asked"}
-    if token is None:
-        return {**shown, "verdict": "unknown", "message": "it is of another run, or was not made in process"}
-    if outcome.old is None:
-        word = "expired" if has_expired(token, time.time()) else "unknown"
-        return {**shown, "verdict": word, "message": "it was not used, so it tells nothing"}
-    found = decide.counts(outcome.old)
-    text = f"{found['accepted']} of {found['checks']} checks passed, {found['refused']} were refused"
-    return {**shown, "verdict": decide.old_verdict(outcome.old), "message": text}
-
-
-def _result(params: Mapping[str, Any], outcome: Outcome, old: Json, wait_s: float | None) -> Json:
-    seen = outcome.seen
-    word = decide.overall(seen, old["verdict"])
-    logins = [each.word(LOGIN) == "ok" for each in seen.values() if LOGIN in each.steps]
-    checks = [decide.counts(each.checks) for each in seen.values() if each.checks]
-    steps = [step for each in seen.values() for step in (*each.steps.values(), *each.checks)]
-    waits = [step.retry_after_s for step in steps if step.retry_after_s is not None]
-    facts = token_facts(outcome.token)
-    return {
-        "changed": False,
-        **_summary(seen),
-        "verdict": word,
-        "reason": decide.reason(word, seen, old["verdict"], wait_s),
-        "login_ok": all(logins) if logins else None,
-        "token_ok": all(each["accepted"] == each["checks"] for each in checks) if checks else None,
-        "probes": {name: decide.shown(each) for name, each in seen.items()},
-        "old_token": old,
-        "keepsake": auth_keepsake.keep(outcome.token) if outcome.token else None,
-        "token": {name: facts[name] for name in ("algorithm", "key_id", "lifetime_s", "issued_at")},
-        "clock": clock_facts(
-            (step.skew_s for step in steps),
-            (issued_skew_s(each.token, each.at) for each in outcome.issued.values()),
-            params["max_skew_s"],
-        ),
-        "retry_after_s": wait_s if wait_s is not None else max(waits, default=None),
-        "logins": len(logins),
-    }
-
-
-def _summary(seen: Mapping[str, Seen]) -> Json:
-    if not seen:
-        text = "auth_url is not given"
-        return {"reachable": False, "cause": "not_configured", "message": text, "hint": _NOT_CONFIGURED}
-    silent = next((each.silent for each in seen.values() if each.silent), None)
-    cause = (silent.cause or "no_answer") if silent else None
-    if silent is None and not all(each.asked for each in seen.values()):
-        text = "auth_probe_user or auth_probe_password is not given, so nobody logged in"
-        return {"reachable": True, "cause": "not_configured", "message": text, "hint": _NOT_CONFIGURED}
-    return {
-        "reachable": any(each.reachable for each in seen.values()),
-        "cause": cause,
-        "message": silent.text if silent else None,
-        "hint": _HINTS.get(cause, NEXT_STEPS["no_answer"]) if cause else None,
-    }
+    turn = partial(take_turn, ATTEMPTED, params["state_dir"], account, params["min_interval_s"])
+    left_s = turn()
+    if left_s is None or left_s > params["wait_s"]:
+        return left_s
+    time.sleep(left_s + _CLOCK_S)
+    return turn()
 
 
 SPEC = ModuleSpec(
@@ -411,6 +343,7 @@ SPEC = ModuleSpec(
         "wrong_password": {"type": "bool", "default": True, "no_log": False},
         "keepsake": {"type": "str"},
         "min_interval_s": {"type": "int", "default": 60},
+        "wait_s": {"type": "int", "default": 0},
         "state_dir": {"type": "path"},
         "max_skew_s": {"type": "float", "default": 5},
     },

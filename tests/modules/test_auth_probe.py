@@ -300,6 +300,19 @@ def test_a_keepsake_is_for_this_run_only(fake: Fake) -> None:
     assert len(fake.api.asked) - asked == 9, "it was not used"
 
 
+def test_who_may_wait_logs_in_at_its_turn(fake: Fake, tmp_path: Path) -> None:
+    limits = {"min_interval_s": 60, "state_dir": str(tmp_path / "home")}
+    file = tmp_path / "home/auth-probe.json"
+    assert fake.probe(**limits)["verdict"] == "ok"
+    assert fake.probe(**limits, wait_s=5)["verdict"] == "too_soon", "it would take longer"
+    ((account, at),) = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({account: at - 59}))
+    waited = fake.probe(**limits, wait_s=5)
+    assert (waited["verdict"], waited["logins"]) == ("ok", 1)
+    assert json.loads(file.read_text())[account] >= at + 1, "not before its turn"
+    assert fake.posts().count(PASSWORD) == 2
+
+
 def test_who_is_not_given_is_told(fake: Fake) -> None:
     for missing in ({"auth_url": ""}, {"auth_probe_user": None}, {"auth_probe_password": ""}):
         found = fake.probe(**missing)
@@ -313,6 +326,7 @@ WRONG = [
     ({"token_checks": 0}, "token_checks must be 1 to 20"),
     ({"auth_request_timeout": 0}, "auth_request_timeout"),
     ({"min_interval_s": -1}, "min_interval_s"),
+    ({"wait_s": -1}, "wait_s"),
     ({"max_skew_s": float("nan")}, "max_skew_s"),
     ({"login_path": "//evil.example.com\n"}, "login_path"),
     ({"token_field": " "}, "token_field"),

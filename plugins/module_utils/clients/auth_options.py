@@ -54,7 +54,7 @@ def check_options(attempted: str, params: Mapping[str, Any]) -> None:
         if params[option] < least or (most and params[option] > most):
             bound = f"{least} to {most}" if most else f"{least} or more"
             raise IncidentsError(f"{attempted}: {option} must be {bound}, not {params[option]}")
-    for option in ("min_interval_s", "max_skew_s"):
+    for option in ("min_interval_s", "wait_s", "max_skew_s"):
         if not params[option] >= 0:  # also true of NaN
             raise IncidentsError(f"{attempted}: {option} must not be negative, and is {params[option]:g}")
     for option in _PATHS:
