@@ -243,13 +243,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import clickhouse_reads as reads
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import told
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.clickhouse import (
     ClickHouse,
     clickhouse_argument_spec,
     clickhouse_secrets,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.clickhouse_cleaning import Work
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.clickhouse_leftovers import (
     MUTATION_ID,
     PART_NAME,
@@ -279,13 +279,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     wish = read_wish(params)
     with ClickHouse(params) as clickhouse:
-        work = Work(clickhouse, params, wish)
-        try:
-            work.do(check_mode=check_mode)
-        except SendError as error:
-            error.details.update(work.plain() | {"reason": error.message})
-            raise
-        return work.plain()
+        return told(Work(clickhouse, params, wish), check_mode=check_mode)
 
 
 def read_wish(params: Mapping[str, Any]) -> Wish:

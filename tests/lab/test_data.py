@@ -53,6 +53,13 @@ def test_heal_brings_back_what_was_there(data_lab: Lab) -> None:
     assert data_lab.heal() == []
 
 
+def test_heal_brings_back_a_version_that_was_deleted(data_lab: Lab) -> None:
+    data_lab.vault.delete_versions(JWT_PATH, [2])
+    assert data_lab.vault.version(JWT_PATH) == 2, "its number stays"
+    assert data_lab.heal() == ["vault held something else"]
+    assert data_lab.vault.read(JWT_PATH) == {JWT_KEY: data_lab.cluster.credentials.jwt_secret}
+
+
 @pytest.mark.skipif(not small_disk.possible(), reason="no user namespaces here, so no small disk")
 def test_heal_takes_away_a_small_disk(data_lab: Lab) -> None:
     data_lab.restart_clickhouse(SMALL_DISK)

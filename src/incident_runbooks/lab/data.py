@@ -122,7 +122,7 @@ class Data(Payments):
     def _fill_vault(self) -> None:
         """Store the key of the tokens as the backend has it; before that there was another one."""
         self.vault.write(JWT_PATH, {JWT_KEY: secrets.token_urlsafe(48)})
-        self.vault.write(JWT_PATH, {JWT_KEY: self.cluster.credentials.jwt_secret})
+        self.vault.write(JWT_PATH, self._jwt)
 
     def _fill_clickhouse(self) -> None:
         seed.seed(self.clickhouse.client)
@@ -144,7 +144,7 @@ class Data(Payments):
     def _restore_service(self, part: VaultPart | SocialPart) -> list[str]:
         part.control.write([])
         ended = self._alive(part.NAME) is None
-        changed = part.NAME == VAULT and not ended and self.vault.version(JWT_PATH) != _JWT_VERSIONS
+        changed = part.NAME == VAULT and not ended and not self._vault_as_filled()
         if not (ended or changed):
             return []
         self._forget(part.NAME)
@@ -155,6 +155,17 @@ class Data(Payments):
         if changed:
             self._fill_vault()
         return [f"{part.NAME} {'was not running' if ended else 'held something else'}"]
+
+    def _vault_as_filled(self) -> bool:
+        """Whether the newest version is the one that was stored, and can be read."""
+        try:
+            return self.vault.version(JWT_PATH) == _JWT_VERSIONS and self.vault.read(JWT_PATH) == self._jwt
+        except RunbookError:
+            return False
+
+    @property
+    def _jwt(self) -> dict[str, str]:
+        return {JWT_KEY: self.cluster.credentials.jwt_secret}
 
     def _restore_clickhouse(self) -> list[str]:
         ended = self._alive(CLICKHOUSE) is None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from incident_runbooks.lab.clients import PAYOUT_BATCH, PoolSpec
-from incident_runbooks.lab.faults.fault import Fault
-from incident_runbooks.lab.faults.payments import inject, step
+from incident_runbooks.lab.faults.in_flow import Do, Shows, seen_in_flow, step
 from incident_runbooks.lab.load import Load
 from incident_runbooks.lab.stripe import control as stripe_control
 from incident_runbooks.lab.workloads.scenarios import Environment, FaultFile
@@ -37,7 +37,6 @@ _QUIET_S = 12  # longer than the window that the runbook has in the lab
 _CUSTOMERS_S = 6.0  # long enough that a rate over the window is one of these customers
 
 Json = dict[str, Any]
-Shows = Callable[["Flow"], bool]
 
 
 def _p95_s(flow: Flow, metric: str, labels: str) -> float | None:
@@ -66,7 +65,7 @@ def _all(*conditions: Shows) -> Shows:
     return lambda flow: all(condition(flow) for condition in conditions)
 
 
-def _then(*steps: Callable[[Lab, Flow], None]) -> Callable[[Lab, Flow], None]:
+def _then(*steps: Do) -> Do:
     def do(lab: Lab, flow: Flow) -> None:
         for each in steps:
             each(lab, flow)
@@ -74,11 +73,11 @@ def _then(*steps: Callable[[Lab, Flow], None]) -> Callable[[Lab, Flow], None]:
     return do
 
 
-def _load(load: Load) -> Callable[[Lab, Flow], None]:
+def _load(load: Load) -> Do:
     return lambda lab, _: lab.start_load(load)
 
 
-def _made_anew(change: Callable[[Json], None]) -> Callable[[Lab, Flow], None]:
+def _made_anew(change: Callable[[Json], None]) -> Do:
     """Return what sets the backend up with other properties, as if it had always been so: with no older revision."""
 
     def do(lab: Lab, flow: Flow) -> None:
@@ -181,26 +180,7 @@ def _nobody_asks(flow: Flow) -> bool:
     return not flow.prometheus.value(f"sum(increase({_METRIC}_count{{{_OF_CUSTOMERS}}}[{_QUIET_S}s]))")
 
 
-def _fault(
-    name: str,
-    what: str,
-    cause: str,
-    do: Callable[[Lab, Flow], None],
-    shows: Shows,
-    recommends: tuple[str, ...] = (),
-) -> Fault:
-    return Fault(
-        name,
-        what,
-        cause,
-        lambda lab: inject(lab, name, do, shows),
-        needs_cluster=True,
-        needs_payments=True,
-        runbook=_RUNBOOK,
-        recommends=recommends,
-    )
-
-
+_fault = partial(seen_in_flow, _RUNBOOK)
 _CUSTOMERS = Load(_LIST, per_second=4.0)
 
 FAULTS = (

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from incident_runbooks.lab import rolled
-from incident_runbooks.lab.faults import workloads
-from incident_runbooks.lab.faults.fault import Fault
+from incident_runbooks.lab.faults.in_flow import Do, Shows, seen_in_flow, step
 from incident_runbooks.lab.stripe import control
 from incident_runbooks.lab.stripe.world import REQUESTS_PER_SECOND
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
-from incident_runbooks.lab.workloads.scenarios import FaultFile, Step
+from incident_runbooks.lab.workloads.scenarios import FaultFile
 
 if TYPE_CHECKING:
     from incident_runbooks.lab.flow import Flow
@@ -25,8 +24,6 @@ _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/stripe-keys"
 _API_KEY = "STRIPE_SECRET_KEY"
 _LEFT = 4
-
-Shows = Callable[["Flow"], bool]
 
 
 def fails(reason: str, said: str) -> Shows:
@@ -47,29 +44,7 @@ def _sends_too_much(flow: Flow) -> bool:
     return calls and fails("rate_limit", "StripeRateLimitError")(flow)
 
 
-def inject(lab: Lab, name: str, do: Callable[[Lab, Flow], None], shows: Shows) -> None:
-    """Break something, and wait until it shows.
-
-    Args:
-        lab: where.
-        name: of the fault.
-        do: breaks it.
-        shows: whether it is in effect, as seen from outside.
-    """
-    from incident_runbooks.lab.flow import Flow  # noqa: PLC0415 - the command's help must not wait for it
-
-    lab.wait_until_payments_flow()  # else nobody can tell what comes of the fault
-    flow = Flow(lab)
-    do(lab, flow)
-    lab.wait_until(lambda: shows(flow), f"the fault {name} is in effect")
-
-
-def step(what: Step) -> Callable[[Lab, Flow], None]:
-    """Return what does a step of a scenario."""
-    return lambda lab, flow: workloads.carry_out(what, lab, flow.platform)
-
-
-def _at_stripe(kind: str) -> Callable[[Lab, Flow], None]:
+def _at_stripe(kind: str) -> Do:
     return lambda lab, _: lab.tell_stripe(kind)
 
 
@@ -110,25 +85,7 @@ def _are_left(flow: Flow) -> bool:
     return len(confirmable) >= _LEFT
 
 
-def _fault(
-    name: str,
-    what: str,
-    cause: str,
-    do: Callable[[Lab, Flow], None],
-    shows: Shows,
-    recommends: tuple[str, ...] = (),
-) -> Fault:
-    return Fault(
-        name,
-        what,
-        cause,
-        lambda lab: inject(lab, name, do, shows),
-        needs_cluster=True,
-        needs_payments=True,
-        runbook=_RUNBOOK,
-        recommends=recommends,
-    )
-
+_fault = partial(seen_in_flow, _RUNBOOK)
 
 FAULTS = (
     _fault(

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from incident_runbooks.lab import rolled
-from incident_runbooks.lab.faults.fault import Fault
-from incident_runbooks.lab.faults.payments import inject, step
+from incident_runbooks.lab.faults.in_flow import Shows, seen_in_flow, step
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 from incident_runbooks.lab.workloads.scenarios import Environment, FaultFile
 
@@ -25,8 +24,6 @@ _MISSED = 4
 _NO_MATCH = "No signatures found matching the expected signature"
 _NOT_FOUND = 404
 _PROBES = 4  # more than there are pods, which answer in turn
-
-Shows = Callable[["Flow"], bool]
 
 
 def _refuses(result: str, said: str) -> Shows:
@@ -80,25 +77,7 @@ def _are_missed(flow: Flow) -> bool:
     return len(flow.undelivered()) >= _MISSED
 
 
-def _fault(
-    name: str,
-    what: str,
-    cause: str,
-    do: Callable[[Lab, Flow], None],
-    shows: Shows,
-    recommends: tuple[str, ...] = (),
-) -> Fault:
-    return Fault(
-        name,
-        what,
-        cause,
-        lambda lab: inject(lab, name, do, shows),
-        needs_cluster=True,
-        needs_payments=True,
-        runbook=_RUNBOOK,
-        recommends=recommends,
-    )
-
+_fault = partial(seen_in_flow, _RUNBOOK)
 
 FAULTS = (
     _fault(
