@@ -16,7 +16,7 @@ from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.lab import Lab
 from support.payments import PaymentsRunbook, World
-from support.runbook import Run
+from support.runbook import Run, planned, recommended, verdicts
 
 ROLES = ("api-latency-diagnose", "api-latency-remediate")
 DIAGNOSE, REMEDIATE = ROLES
@@ -49,19 +49,6 @@ def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Payment
     )
     yield runbook
     assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
-
-
-def recommended(run: Run) -> list[str]:
-    return [name for finding in run.result["findings"] for name in finding["recommend"]]
-
-
-def planned(run: Run, name: str) -> Json:
-    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
-    return entry
-
-
-def verdicts(run: Run) -> dict[str, str]:
-    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
 
 
 def test_a_healthy_platform_is_healthy_and_only_read(runbook: PaymentsRunbook, world: World) -> None:

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +13,7 @@ from incident_runbooks import schemas
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from support.auth import AuthRunbook, AuthWorld
-from support.runbook import Run
+from support.runbook import assert_no_secret, planned, recommended, verdicts
 
 ROLES = tuple(f"auth-down-{name}" for name in ("secrets", "diagnose", "remediate"))
 DIAGNOSE, REMEDIATE = ROLES[1:]
@@ -41,29 +38,6 @@ def runbook(data_lab: Lab, world: AuthWorld, tmp_path: Path) -> Iterator[AuthRun
     assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
 
 
-def recommended(run: Run) -> list[str]:
-    return [name for finding in run.result["findings"] for name in finding["recommend"]]
-
-
-def planned(run: Run, name: str) -> Json:
-    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
-    return entry
-
-
-def verdicts(run: Run) -> dict[str, str]:
-    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
-
-
-def assert_no_secret(world: AuthWorld, run: Run) -> None:
-    """Neither plain nor encoded, in anything that the run wrote."""
-    files = [path for path in run.directory.rglob("*") if path.is_file()]
-    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
-    written += json.dumps(run.result)
-    for secret in world.secrets():
-        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
-            assert form not in written
-
-
 def test_a_healthy_platform_is_healthy_and_only_read(runbook: AuthRunbook, world: AuthWorld) -> None:
     runbook.backend.update(world.cluster.login(DIAGNOSE))
     with world.cluster.only_read():
@@ -74,7 +48,7 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: AuthRunbook, world
     assert run.finding("jwt_in_vault")["data"]["fingerprint"] == world.kept_key() == world.key()
     assert world.cluster.refused(DIAGNOSE) == []
     assert schemas.validate("result", run.result) == []
-    assert_no_secret(world, run)
+    assert_no_secret(run, world.secrets())
 
     path = "/apis/rbac.authorization.k8s.io/v1/namespaces/brandconnect/rolebindings/auth-down-secrets"
     world.cluster.api.delete(path)
@@ -154,7 +128,7 @@ def test_a_key_that_was_removed_is_put_back_and_nobody_is_logged_out(
     again = runbook.run()
     assert again.result["outcome"] == "healthy", again.result["findings"]
     for each in (without, run, again):
-        assert_no_secret(world, each)
+        assert_no_secret(each, world.secrets())
 
 
 def test_a_key_that_logs_everybody_out_needs_two_people_and_their_acceptance(
@@ -182,7 +156,7 @@ def test_a_key_that_logs_everybody_out_needs_two_people_and_their_acceptance(
     assert world.key() == right
     assert not world.takes(token)
     assert world.takes(world.token())
-    assert_no_secret(world, run)
+    assert_no_secret(run, world.secrets())
 
 
 def test_redis_that_hangs_is_restarted_where_its_loss_is_accepted(

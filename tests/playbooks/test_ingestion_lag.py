@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from incident_runbooks import schemas
-from support.ingestion import recommended
-from support.runbook import Run, Runbook
+from support.runbook import Run, Runbook, recommended
 
 CLOSED = "http://127.0.0.1:1"
 TOKEN = "IGQVJc4n4ryN0bodyHasIt"

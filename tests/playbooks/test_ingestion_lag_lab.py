@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from modules.clickhouse_support import Store, store
@@ -22,11 +20,8 @@ from support.ingestion import (
     SYNC,
     IngestionRunbook,
     Metrics,
-    planned,
-    recommended,
-    verdicts,
 )
-from support.runbook import Run
+from support.runbook import Run, assert_no_secret, planned, recommended, verdicts
 
 __all__ = ["store"]
 
@@ -66,15 +61,6 @@ def diagnosed(run: Run, name: str) -> Json:
     return cause
 
 
-def assert_no_secret(metrics: Metrics, run: Run) -> None:
-    """Neither plain nor encoded, in anything that the run wrote."""
-    files = [path for path in run.directory.rglob("*") if path.is_file()]
-    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
-    for secret in metrics.secrets():
-        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
-            assert form not in written
-
-
 def test_a_healthy_platform_is_healthy_and_only_read(runbook: IngestionRunbook, metrics: Metrics) -> None:
     runbook.backend.update(metrics.cluster.login(DIAGNOSE))  # it sees no Secret, and changes nothing
     with metrics.only_read():
@@ -86,7 +72,7 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: IngestionRunbook, 
     assert "youtube" in run.finding("logs")["summary"]
     assert metrics.cluster.refused(DIAGNOSE) == []
     assert schemas.validate("result", run.result) == []
-    assert_no_secret(metrics, run)
+    assert_no_secret(run, metrics.secrets())
 
 
 @pytest.mark.parametrize("fault", TOLD, ids=lambda fault: fault.name)
@@ -130,7 +116,7 @@ def test_the_platform_that_limits_us_is_paused_and_put_back(
     assert b"meta: rate_limit_exceeded" in (run.directory / log["path"]).read_bytes()
     due = [each["due"] for each in run.result["follow_ups"] if "back when the limit is over" in each["title"]]
     assert due == [run.finding("ingestion_cause")["data"]["retry_at"]]
-    assert_no_secret(metrics, run)
+    assert_no_secret(run, metrics.secrets())
 
     again = runbook.run()
     assert (again.finding("ingestion_cause")["cause"], recommended(again)) == ("rate_limited", [])
@@ -164,7 +150,7 @@ def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, da
         ("meta", "tiktok", "youtube"), True
     )
     assert all(metrics.rows(name, since) == stored[name]["rows"] for name in stored)
-    assert_no_secret(metrics, run)
+    assert_no_secret(run, metrics.secrets())
 
 
 def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
@@ -184,7 +170,7 @@ def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Me
     assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
     again = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=digest)
     assert again.result["actions"] == []
-    assert_no_secret(metrics, run)
+    assert_no_secret(run, metrics.secrets())
 
 
 def test_a_mutation_that_was_read_is_ended(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
@@ -234,4 +220,4 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     assert lines.index(("notification", "analytics")) < acted, "the analytics team is told before"
     again = runbook.remediate(approve="archive-old-data", **approval)
     assert again.result["actions"] == []
-    assert_no_secret(metrics, run)
+    assert_no_secret(run, metrics.secrets())

@@ -17,7 +17,7 @@ from incident_runbooks.lab.lab import Lab
 from support.payment_failure import assert_holds_no_secret, recommended
 from support.payments import PaymentsRunbook, World
 from support.platform import wait_until
-from support.runbook import Run
+from support.runbook import Run, verdicts
 
 __all__ = ["api"]
 ROLES = tuple(f"payment-failure-{name}" for name in ("diagnose", "secrets", "retry", "remediate"))
@@ -64,10 +64,6 @@ def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Rehears
     runbook.log_in(world.cluster, *ROLES)
     yield runbook
     assert world.cluster.refused(REMEDIATE) == []
-
-
-def verdicts(run: Run) -> dict[str, str]:
-    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
 
 
 def pods(world: World) -> set[str]:

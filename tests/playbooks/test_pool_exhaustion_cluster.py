@@ -18,7 +18,7 @@ from incident_runbooks import schemas
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.workloads import faults
 from support.platform import Cluster, PlatformRunbook, wait_until
-from support.runbook import ROOT
+from support.runbook import ROOT, planned
 
 STATES = "SELECT state, count(*) FROM pg_stat_activity WHERE application_name = 'backend' GROUP BY state"
 
@@ -46,11 +46,6 @@ def runbook(cluster_lab: Lab, cluster: Cluster, tmp_path: Path) -> Iterator[Plat
 def sessions_of_the_backend(lab: Lab) -> int:
     with lab.server.connect(lab.server.superuser) as connection:
         return sum(count for _, count in connection.execute(STATES).fetchall())
-
-
-def planned(run: Any, name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
-    return entry
 
 
 def test_a_healthy_platform_is_healthy_and_only_read(runbook: PlatformRunbook, cluster: Cluster) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from incident_runbooks import schemas
-from support.runbook import Run, Runbook
+from support.runbook import Run, Runbook, recommended
 
 CLOSED = "http://127.0.0.1:1"
 KEY = "rk_test_c4n4ryN0bodyHasIt"
@@ -71,10 +71,6 @@ def nowhere(tmp_path: Path) -> Nowhere:
 
 def statuses(run: Run) -> dict[str, str]:
     return {finding["check"]: finding["status"] for finding in run.result["findings"]}
-
-
-def recommended(run: Run) -> list[str]:
-    return [name for finding in run.result["findings"] for name in finding["recommend"]]
 
 
 def test_nothing_that_answers_is_nothing_known(nowhere: Nowhere) -> None:

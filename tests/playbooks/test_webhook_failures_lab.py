@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -18,7 +16,7 @@ from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.lab import Lab
 from support.payments import PaymentsRunbook, World
-from support.runbook import Run
+from support.runbook import assert_no_secret, planned, recommended, verdicts
 
 ROLES = tuple(f"webhook-failures-{name}" for name in ("secrets", "diagnose", "remediate"))
 DIAGNOSE, REMEDIATE = ROLES[1:]
@@ -39,19 +37,6 @@ def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Payment
     runbook.log_in(world.cluster, *ROLES)
     yield runbook
     assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
-
-
-def recommended(run: Run) -> list[str]:
-    return [name for finding in run.result["findings"] for name in finding["recommend"]]
-
-
-def planned(run: Run, name: str) -> Json:
-    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
-    return entry
-
-
-def verdicts(run: Run) -> dict[str, str]:
-    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
 
 
 def missed(world: World) -> list[str]:
@@ -230,7 +215,7 @@ def test_the_right_secret_is_restored_and_no_secret_is_recorded(
     again = runbook.run()
     assert again.result["outcome"] == "healthy", again.result["findings"]
     for each in (diagnosis, run, again):
-        assert_no_secret(world, each)
+        assert_no_secret(each, world.secrets())
 
 
 def test_a_secret_that_is_restored_is_recorded_although_the_pods_cannot_be_restarted(
@@ -259,17 +244,7 @@ def test_a_secret_that_is_restored_is_recorded_although_the_pods_cannot_be_resta
     assert touched == ["stripe-keys", "Deployment"]
     assert "forbidden" in action["reason"]
     assert run.result["outcome"] not in ("healthy", "resolved")
-    assert_no_secret(world, run)
-
-
-def assert_no_secret(world: World, run: Run) -> None:
-    """Neither plain nor encoded, in anything that the run wrote, but for what it saved as evidence."""
-    files = [path for path in run.directory.rglob("*") if path.is_file()]
-    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
-    written += json.dumps(run.result)
-    for secret in world.secrets():
-        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
-            assert form not in written
+    assert_no_secret(run, world.secrets())
 
 
 def test_the_role_for_diagnosing_suffices_and_the_secret_is_apart(runbook: PaymentsRunbook, world: World) -> None:

@@ -104,19 +104,3 @@ class Metrics:
         with self.cluster.only_read():
             yield
         assert ((self.past(), self.mutations()) if clickhouse else None) == before
-
-
-def recommended(run: Run) -> list[str]:
-    """Return what the findings of a run recommend."""
-    return [name for finding in run.result["findings"] for name in finding["recommend"]]
-
-
-def planned(run: Run, name: str) -> Json:
-    """Return a remediation of the plan."""
-    entry: Json = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
-    return entry
-
-
-def verdicts(run: Run) -> dict[str, str]:
-    """Return what was verified, by check."""
-    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import yaml
@@ -37,6 +39,32 @@ class Run:
 
     def finding(self, check: str) -> dict[str, Any]:
         return next(item for item in self.result["findings"] if item["check"] == check)
+
+
+def recommended(run: Run) -> list[str]:
+    """Return the remediations that the findings recommend."""
+    return [name for finding in run.result["findings"] for name in finding["recommend"]]
+
+
+def planned(run: Run, name: str) -> dict[str, Any]:
+    """Return what the plan says of a remediation."""
+    entry: dict[str, Any] = next(item for item in run.result["plan"]["remediations"] if item["id"] == name)
+    return entry
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    """Return what was verified, by its check."""
+    return {verdict["check"]: verdict["status"] for verdict in run.result["verification"]}
+
+
+def assert_no_secret(run: Run, secrets: Iterable[str]) -> None:
+    """None of them stands in anything that the run wrote, neither plain nor encoded."""
+    files = [path for path in run.directory.rglob("*") if path.is_file()]
+    written = run.output + "".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    written += json.dumps(run.result)
+    for secret in secrets:
+        for form in (secret, base64.b64encode(secret.encode()).decode(), quote(secret, safe="")):
+            assert form not in written
 
 
 class Runbook:
