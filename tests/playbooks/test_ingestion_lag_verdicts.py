@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ingestion-lag says after a remediation, and what decides whether there is one: its own rules, run by Ansible."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.ingestion_facts import (
+    ALL,
+    CAUSE,
+    DISK,
+    HIDDEN,
+    KILL,
+    LIMITED,
+    PLATFORMS,
+    SEEN,
+    STUCK,
+    UNREAD,
+    UNTIL,
+    VALUE,
+    WORDS,
+)
+from support.journal_bench import Bench
+from support.runbook import ROOT
+
+Json = dict[str, Any]
+
+AGE: Json = {"table": "metric_snapshots", "status": "value", "age_s": 5, "newest": UNTIL, "cause": None}
+LATER = "2026-11-28T10:18:00.000000Z"
+
+
+def partition(name: str, rows: int) -> Json:
+    return {"table": "metric_snapshots", "partition_id": name, "rows": rows}
+
+
+def partitions(*rows: Json, truncated: bool = False) -> Json:
+    return {"reachable": True, "partitions": list(rows), "truncated": truncated}
+
+
+OLDER, NEWER, NEWEST = partition("202601", 10), partition("202602", 20), partition("202603", 30)
+BEFORE, AFTER = partitions(OLDER, NEWER), partitions(NEWER)
+
+
+def space(before: Json | None, after: Json, result: str = "dropped", mutations: tuple[str, ...] = ()) -> Json:
+    named = [dict(zip(("table", "mutation_id"), each.split("/"), strict=True)) for each in mutations]
+    return {
+        "__ingestion_lag_ran": ["archive-old-data"],
+        "__ingestion_lag_archived": {"results": [{"partition_id": "202601", "rows": 10, "result": result}]},
+        "__ingestion_lag_seen": SEEN | {"parts": before or {}},
+        "__ingestion_lag_space_now": {"found": {"parts": after, "disk": DISK | {"mutations": named}}},
+        "__ingestion_lag_cause": CAUSE | (STUCK if mutations else {}),
+        **KILL,
+    }
+
+
+def lines(pods_unread: int = 0, truncated: int = 0, **counts: int) -> Json:
+    logs = {
+        "reachable": True,
+        "cause": None,
+        "message": None,
+        "hint": None,
+        "pods_total": 1,
+        "pods_read": 1,
+        "pods_unread": [{"pod": "metric-worker-1"}] * pods_unread,
+        "truncated": [{"pod": "metric-worker-1"}] * truncated,
+        "classes": {name: {"count": count} for name, count in counts.items()},
+    }
+    return {"__ingestion_lag_logs_now": logs, "__ingestion_lag_seen": SEEN, "__ingestion_lag_cause": CAUSE}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was seen after a remediation, and what is to be said of it."""
+
+    name: str
+    judge: str
+    given: Json
+    check: str
+    status: str
+    cause: str | None = None
+
+
+VERDICTS = (
+    Verdict("dropped and kept", "space", space(BEFORE, AFTER), "rows_kept", "resolved"),
+    Verdict("not known before", "space", space(None, AFTER), "rows_kept", "unverified", "not_read"),
+    *(
+        Verdict("not all were read", "space", space(before, after), "rows_kept", "unverified", "truncated")
+        for before, after in ((BEFORE | {"truncated": True}, AFTER), (BEFORE, AFTER | {"truncated": True}))
+    ),
+    Verdict("one unknown", "space", space(BEFORE, AFTER, "unknown"), "rows_kept", "unverified", "result_unknown"),
+    Verdict(
+        *("new rows hide nothing", "space", space(BEFORE, partitions(partition("202602", 19), NEWEST))),
+        *("rows_kept", "unresolved", "rows_missing"),
+    ),
+    Verdict("one is gone", "space", space(BEFORE, partitions(NEWEST)), "rows_kept", "unresolved", "rows_missing"),
+    Verdict(
+        *("the mutation of another table", "space", space(BEFORE, AFTER, mutations=("other/mutation_4.txt",))),
+        *("mutations", "resolved"),
+    ),
+    Verdict(
+        *("the mutation", "space", space(BEFORE, AFTER, mutations=("metric_snapshots/mutation_4.txt",))),
+        *("mutations", "unresolved", "still_there"),
+    ),
+    Verdict("ingested", "limits", lines(stored_meta=3), "limits", "resolved"),
+    Verdict("limited", "limits", lines(rate_limit_meta=3, truncated=1), "limits", "unresolved", "still_limited"),
+    Verdict("cut off", "limits", lines(stored_meta=3, truncated=1), "limits", "unverified", "not_all_read"),
+    Verdict("unread", "limits", lines(stored_meta=3, pods_unread=1), "limits", "unverified", "not_all_read"),
+    Verdict("nothing yet", "limits", lines(stored_meta=0), "limits", "unverified", "no_ingestion_yet"),
+)
+
+
+def fresh(**changes: Any) -> Json:
+    return {"freshness": [AGE | changes]}
+
+
+def again(**disk: Any) -> Json:
+    """A second look before metrics are synced, of a Prometheus that said before that there is space."""
+    probe = {"platforms": {name: {"verdict": "ok"} for name in PLATFORMS}}
+    answers = {"used_ratio": VALUE | {"value": 0.5}, "volumes": VALUE}
+    return {
+        "__ingestion_lag_again": {"found": {"probe": probe, "disk": {"reachable": True} | disk}},
+        "__ingestion_lag_seen": SEEN | {"volume": {"answers": answers}},
+        "__ingestion_lag_cause": CAUSE,
+    }
+
+
+def volume(**answers: Json) -> Json:
+    sizes = {"total_bytes": VALUE | {"value": 100}, "free_bytes": VALUE | {"value": 5}, "volumes": VALUE}
+    return {"__ingestion_lag_seen": SEEN | {"volume": {"answers": sizes | answers}}}
+
+
+def rows(first: Json, now: Json) -> Json:
+    return {"__ingestion_lag_rows_first": first, "__ingestion_lag_rows_now": now, "__ingestion_lag_began": UNTIL}
+
+
+LIMITED_ALL = {"__ingestion_lag_cause": CAUSE | LIMITED, "__ingestion_lag_seen": SEEN}
+TRUE: tuple[tuple[str, Json, str], ...] = (
+    ("newer", rows(fresh(), fresh(newest=LATER)), "__ingestion_lag_newer | length == 1 and __ingestion_lag_since"),
+    ("same", rows(fresh(), fresh()), "__ingestion_lag_newer | length == 0"),
+    ("not known first", rows(fresh(newest=None), fresh(newest=LATER)), "__ingestion_lag_newer | length == 0"),
+    (
+        *("of the future", rows(fresh(), fresh(newest=LATER, age_s=-1))),
+        "__ingestion_lag_newer | length == 0 and not __ingestion_lag_since",
+    ),
+    ("asked again", again(used_ratio=0.4), "__ingestion_lag_no_sync == ''"),
+    ("asked again, old server", again(used_ratio=None), "__ingestion_lag_no_sync == ''"),
+    ("asked again in vain", again(reachable=False), "'not known' in __ingestion_lag_no_sync"),
+    ("one volume", volume(), "__ingestion_lag_size_by_metrics"),
+    ("two volumes", volume(volumes=VALUE | {"value": 2}), "not __ingestion_lag_size_by_metrics"),
+    ("free unknown", volume(free_bytes={"status": "stale", "value": 5}), "not __ingestion_lag_size_by_metrics"),
+    (
+        *("only one is asked", LIMITED_ALL | {"ingestion_lag_platforms": ["meta"]}),
+        "__ingestion_lag_slower == {'METRIC_PAUSED_PLATFORMS': 'meta'} and not __ingestion_lag_no_slower",
+    ),
+    *(
+        (name, LIMITED_ALL | {"__ingestion_lag_seen": SEEN | seen}, "__ingestion_lag_no_slower")
+        for name, seen in (("hidden", HIDDEN), ("unread", UNREAD), ("none", {"workload": {"workload": None}}))
+    ),
+    ("words", LIMITED_ALL | ALL | {"__ingestion_lag_seen": SEEN | WORDS}, "__ingestion_lag_no_slower"),
+    ("not asked for", LIMITED_ALL | {"__ingestion_lag_seen": SEEN | WORDS}, "not __ingestion_lag_no_slower"),
+)
+
+
+@pytest.fixture(scope="module")
+def verified() -> tuple[list[Json], list[str]]:
+    """The verdicts of all cases, and what does not hold of that which should."""
+    role = ROOT / "roles/ingestion_lag"
+    judging = [
+        {
+            "name": case.name,
+            "ansible.builtin.import_role": {
+                "name": "brandconnect.incidents.ingestion_lag",
+                "tasks_from": f"judge/{case.judge}",
+                "rolespec_validate": False,
+            },
+            "vars": case.given,
+        }
+        for case in VERDICTS
+    ]
+    holds = [
+        {
+            "name": name,
+            "ansible.builtin.assert": {"that": [that], "fail_msg": f"NOT SO: {name}."},
+            "vars": given,
+            "ignore_errors": True,
+        }
+        for name, given, that in TRUE
+    ]
+    files = [str(role / "defaults/main.yml"), str(role / "vars/main.yml")]
+    with tempfile.TemporaryDirectory(prefix="ingestion-") as directory:
+        bench = Bench(ROOT / ".collections", Path(directory))
+        bench.hosts = dict.fromkeys(("backend", "social", "clickhouse", "prometheus"))
+        plays = [{"hosts": "backend", "tasks": judging}, {"hosts": "backend", "vars_files": files, "tasks": holds}]
+        done = bench.run(bench.playbook(plays, "ingestion_lag"))
+        assert done.rc == 0, done.output
+        failed = [name for name, _, _ in TRUE if f"NOT SO: {name}." in done.output or f"[{name}]" not in done.output]
+        return done.of_type("verification"), failed
+
+
+def test_what_is_verified_is_known(verified: tuple[list[Json], list[str]]) -> None:
+    said = iter(verified[0])
+    for case in VERDICTS:
+        found = next(each for each in said if each["check"] == case.check)  # in the order of the cases
+        assert (found["status"], found["cause"]) == (case.status, case.cause), (case.name, found)
+
+
+def test_what_decides_is_known(verified: tuple[list[Json], list[str]]) -> None:
+    assert verified[1] == []
+
+
+def test_what_was_detached_by_hand_is_never_dropped() -> None:
+    for path in (ROOT / "roles/ingestion_lag").rglob("*.yml"):
+        assert "detached_by_hand" not in path.read_text(encoding="utf-8"), path
