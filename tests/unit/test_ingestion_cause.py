@@ -123,6 +123,7 @@ ROWS = {
     ],
     "disk_full": [
         late(clickhouse=clickhouse(used=0.995)),
+        late(clickhouse=clickhouse(used=0.995), social=social(meta="rate_limited")),  # no row is taken, of no platform
         late(clickhouse=clickhouse(used=0.93), logs=logs(disk=3), social=social(meta="rate_limited")),
         late(clickhouse=clickhouse(used=0.93)),  # every platform serves us
         late(clickhouse=clickhouse(used=None), logs=logs(disk=3)),
