@@ -75,7 +75,7 @@ def test_held_elsewhere_taken_over_and_given_back(runbook: PlatformRunbook, clus
     held_by_bob(cluster, 5)
     before = uids(cluster)
     kept_off = runbook.remediate(approve="restart-backend")
-    assert (kept_off.rc, kept_off.result["outcome"]) == (7, "failed")
+    assert (kept_off.rc, kept_off.result["outcome"]) == (7, "failed"), kept_off.result["actions"]
     (error,) = kept_off.result["errors"]
     assert error["code"] == "locked"
     assert f"another run acts ({BOB}, for " in error["message"]

@@ -93,6 +93,11 @@ def test_a_limit_in_front_does_not_show_that_redis_is_well() -> None:
     assert why(healthy(probe=probe("stale_replica"), redis=silent("refused"), logs=lines))["cause"] == "jwt_stale"
 
 
+def test_a_well_redis_that_the_api_does_not_reach_is_not_restarted() -> None:
+    found = why(down(logs=logs(redis_refused=9)))
+    assert (found["cause"], found["remedy"], found["objection"]) == ("redis_unreachable", None, None)
+
+
 def test_redis_that_is_not_in_the_cluster() -> None:
     gone = {"reachable": True, "cause": "not_found", "message": "no StatefulSet redis", "workload": None, "pods": []}
     found = why(healthy(redis_workload=gone))

@@ -167,6 +167,14 @@ def test_detached_parts_go_by_their_reason() -> None:
     assert [each.target["reason"] for each in wanted.items] == ["broken", "unexpected", ""]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("202601_1_1_0", "deleting"), ("202601_1_1_0", "attaching"), ("deleting_202601_1_1_0", "broken")],
+)
+def test_a_part_that_a_statement_holds_is_told_by_either_sign(name: str, reason: str) -> None:
+    assert stayed(detached((name, reason), reasons=frozenset({"broken", "deleting", "attaching"}))) == ["in_use"]
+
+
 def mutations(*rows: Json, named: list[tuple[str, str]]) -> tuple[Seen, Wish]:
     seen, asked = Seen(), wish(mutations=named)
     see_mutations(seen, rows, asked)

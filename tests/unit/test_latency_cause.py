@@ -122,6 +122,13 @@ def test_each_row(wanted: str, given: dict[str, Any]) -> None:
     assert found["reason"]
 
 
+def test_the_greatest_part_is_named() -> None:
+    parts = {"stripe": {"share": 0.6}, "social": {"share": None}, "mail": {"share": 0.1}}
+    found = cause(latency=latency(parts=parts))
+    assert found["reason"].startswith("60 % of the time of requests is spent on stripe"), found
+    assert cause(latency=latency(parts={"stripe": {"share": 0.5}}))["cause"] == "dependency", "the limit itself"
+
+
 def test_every_cause_is_tested() -> None:
     assert {row[0] for row in TABLE} | {"unknown"} == set(REMEDIES)
 

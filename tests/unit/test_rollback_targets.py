@@ -109,6 +109,20 @@ def test_pods_go_back_unless_somebody_has_changed_their_number(now: Json, verdic
     assert to_restore([found]) == (["r1/scale-backend"] if verdict == "restore" else [])
 
 
+def test_why_pods_that_nobody_touched_stay_is_told() -> None:
+    (raised,) = judged(records(scaled()), revert(RAISED, **GONE))
+    assert raised["reason"].endswith("are as the runbook left them, but nothing says any more what was before")
+    (changed,) = judged(records(scaled()), revert({"minReplicas": 9, "maxReplicas": 9}, "refused", "changed_since"))
+    assert "were changed meanwhile: the runbook left maxReplicas 4, minReplicas 4, now it is" in changed["reason"]
+
+
+def test_why_an_index_stays_is_told() -> None:
+    (other,) = judged(records(built()), drop("refused", "plan_changed"))
+    assert other["reason"].endswith("is another one now than the runbook left")
+    (left,) = judged(records(built()), drop("refused", "constraint"))
+    assert "is left alone: " in left["reason"]
+
+
 def test_what_is_shown_of_pods() -> None:
     steps = steps_of(records(scaled()), HEADER)
     assert steps[0]["scale"] == {"kind": "Deployment", "name": "backend", "action": "revert"}

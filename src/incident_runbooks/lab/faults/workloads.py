@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BACKEND = "backend"
 _METRIC_WORKER = "metric-worker"
+_NO_CONNECTION = "timeout exceeded when trying to connect"  # logged where requests wait for the pool in vain
 
 _AT_REST = """
     SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND state LIKE 'idle%%'
@@ -85,14 +86,15 @@ def _count(lab: Lab, application: str) -> int:
 
 
 def _slots_are_gone(lab: Lab, platform: Platform) -> bool:
-    """Refused, and by what was leaked: a slot of a pod that was replaced is soon free again."""
+    """Refused, and by what was leaked, as a slot of a pod that was replaced is soon free again; and requests wait."""
     leaked = LEAKING_POOL_MAX * len(platform.pods(_BACKEND))
-    return lab.server.refusal(lab.server.ops) == "server_slots_exhausted" and _count(lab, _BACKEND) >= leaked
+    gone = lab.server.refusal(lab.server.ops) == "server_slots_exhausted" and _count(lab, _BACKEND) >= leaked
+    return gone and _logs(platform, _BACKEND, _NO_CONNECTION)
 
 
 def _pools_are_gone(lab: Lab, platform: Platform) -> bool:
     return _count(lab, _BACKEND) >= platform.site.pool_max * len(platform.pods(_BACKEND)) and _logs(
-        platform, _BACKEND, "timeout exceeded when trying to connect"
+        platform, _BACKEND, _NO_CONNECTION
     )
 
 
