@@ -9,8 +9,8 @@ LINT_ENV := ANSIBLE_COLLECTIONS_PATH=.collections PATH="$(abspath $(BIN)):$$PATH
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: $(VENV)/.lab ## rehearse an incident in the lab: break, diagnose, remediate, verify; JSON at the end
-	@$(BIN)/runbook demo pool-exhaustion --output json
+demo: $(VENV)/.lab ## rehearse an incident in the lab, TYPE=... for another one: break, diagnose, remediate, verify; JSON
+	@$(BIN)/runbook demo $(TYPE) --output json
 
 test: $(VENV)/.dev ## run every test against real services
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
@@ -30,6 +30,9 @@ playbooks: $(VENV)/.dev ## yamllint, ansible-lint and a syntax check of every pl
 bench: $(VENV)/.lab ## measure what an engineer waits for
 	@$(BIN)/python tests/bench/bench.py
 	@$(BIN)/python tests/bench/bench_logs.py
+	@$(BIN)/python tests/bench/bench_bundle.py
+	@$(BIN)/python tests/bench/bench_dump.py
+	@$(BIN)/python tests/bench/bench_audit.py
 
 format: $(VENV)/.dev ## format the Python code
 	$(BIN)/ruff check --fix .

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils import bytecode  # noqa: F401 - before the others
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.belonging import (

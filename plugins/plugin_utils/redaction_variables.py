@@ -15,6 +15,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_s
 )
 
 _DEPTH = 10
+_VIEWS = frozenset({"vars", "hostvars"})  # of the variables that are looked at one by one
 
 
 def secrets_of_play(play: Any) -> set[str]:
@@ -51,7 +52,7 @@ def _resolved(wanted: Mapping[str, Any], variables: Mapping[str, Any], loader: A
 
 def _each_resolved(wanted: Mapping[str, Any], templar: Any) -> Iterator[tuple[str, Any]]:
     for name, value in wanted.items():
-        if not _worth_resolving(name, value, 0):
+        if name in _VIEWS or not _worth_resolving(name, value, 0):
             continue
         try:
             yield name, templar.template(value)

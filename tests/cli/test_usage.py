@@ -11,7 +11,10 @@ import pytest
 
 from incident_runbooks import schemas
 
-KNOWN = "known: api-latency, auth-down, fixture, ingestion-lag, payment-failure, pool-exhaustion, webhook-failures"
+KNOWN = (
+    "known: api-latency, auth-down, data-breach, fixture, ingestion-lag, payment-failure, pool-exhaustion, "
+    "webhook-failures"
+)
 RUN = ("run", "fixture", "--inventory", "inventory.yml")
 
 

@@ -18,9 +18,14 @@ import pytest
 import yaml
 
 from support import (
+    both_ways_audit,
     both_ways_auth,
+    both_ways_breach_cause,
+    both_ways_breach_response,
     both_ways_clickhouse,
+    both_ways_containment,
     both_ways_data,
+    both_ways_evidence,
     both_ways_latency,
     both_ways_latency_sql,
     both_ways_payment_cause,
@@ -51,6 +56,9 @@ def topics(login: dict[str, Any]) -> dict[str, dict[str, Case]]:
         "communications": communication_cases(),
         "pure": pure_cases(),
         "auth": both_ways_auth.cases(),
+        "audit": both_ways_audit.cases(),
+        "breach_cause": both_ways_breach_cause.cases(),
+        "breach": both_ways_breach_response.cases() | both_ways_containment.cases() | both_ways_evidence.cases(),
         "data": both_ways_data.cases(),
         "clickhouse": both_ways_clickhouse.cases(),
         "latency": both_ways_latency.cases(),

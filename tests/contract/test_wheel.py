@@ -56,7 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_command_lists_the_incident_types(installed: Path, tmp_path: Path) -> None:
     listed = json.loads(call(installed / "runbook", "list", "--output", "json", RUNBOOK_HOME=str(tmp_path)).stdout)
     assert [entry["type"] for entry in listed] == [
-        *("api-latency", "auth-down", "ingestion-lag"),
+        *("api-latency", "auth-down", "data-breach", "ingestion-lag"),
         *("payment-failure", "pool-exhaustion", "webhook-failures"),
     ]
 

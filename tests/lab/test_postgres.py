@@ -56,7 +56,8 @@ def test_roles_and_their_rights(pg: Any, scalar: Callable[..., Any]) -> None:
     assert scalar(app, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
     owners = app.execute("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
     tables = ("users", "campaigns", "payments", "audit_logs")
-    tables += ("refresh_tokens", "password_resets", "campaign_metrics", "processed_events", "offers")
+    tables += ("refresh_tokens", "password_resets", "oauth_grants")
+    tables += ("campaign_metrics", "processed_events", "offers")
     assert dict(owners) == dict.fromkeys(tables, pg.app_user)
 
 

@@ -175,7 +175,10 @@ def test_a_flag_before_the_dashes_never_reaches_the_job(
         ),
         ("jobs:sync-metrics", ["--campaigns=1,2"], "SELECT id FROM campaigns", 2),
         ("jobs:send-password-resets", ["--affected-users", "3,4"], "SELECT id FROM users", 2),
+        ("jobs:send-password-resets", ["--user-ids=3,4", "--incident=one"], "SELECT id FROM users", 2),
         ("jobs:require-2fa-for-all-users", ["--user-ids=5"], "SELECT id FROM users WHERE NOT two_factor_required", 1),
+        ("jobs:require-2fa", ["--user-ids=5"], "SELECT id FROM users WHERE NOT two_factor_required", 1),
+        ("jobs:revoke-oauth", ["--account-ids=5,6"], "SELECT account_id FROM oauth_grants WHERE revoked_at IS NULL", 2),
     ],
 )
 def test_jobs_do_what_they_are_told_and_everything_otherwise(
@@ -197,9 +200,22 @@ def test_jobs_do_what_they_are_told_and_everything_otherwise(
         did = run(*narrowed)
         assert (did["affected"], did["everything"], did["dry_run"]) == (count, False, False)
         assert set(did["ids"]) <= set(wanted)
-        if "failed" in everything or "NOT" in everything:
+        if "failed" in everything or "NOT" in everything or "revoked" in everything:
             left = {row[0] for row in app.execute(everything).fetchall()}
             assert left == set(wanted) - set(did["ids"])
+
+
+@any_server
+def test_a_reset_for_an_incident_is_sent_once_and_ends_the_password(pg: Any, scalar: Callable[..., Any]) -> None:
+    app, script = pg.connect(pg.app_user), "jobs:send-password-resets"
+    job = jobs.JOBS[script]
+    with app.transaction(force_rollback=True):
+        app.execute("UPDATE users SET password_hash = 'x'")
+        for wanted in ([3, 4], []):
+            options = jobs.parse(job, ["--user-ids=3,4", "--incident=one"])
+            assert jobs.run(script, app, options)["ids"] == wanted
+        assert scalar(app, "SELECT array_agg(id ORDER BY id) FROM users WHERE password_hash IS NULL") == [3, 4]
+        assert jobs.run(script, app, jobs.parse(job, ["--user-ids=4,5", "--incident=two"]))["ids"] == [4, 5]
 
 
 @any_server

@@ -225,6 +225,16 @@ def test_no_secret_is_written_anywhere(bench: Bench) -> None:
     assert ran.result["findings"][0]["component"] == "alpha"
 
 
+def test_variables_that_are_no_secrets_are_not_resolved_for_it(bench: Bench) -> None:
+    """A template may do anything, and take its time."""
+    marker = bench.directory / "resolved"
+    bench.hosts["alpha"] = {"redis_password": "c4nary-5678"}
+    variables = {"greeting": f"{{{{ lookup('ansible.builtin.pipe', 'echo x >> {marker}') }}}}", "api_key": "k3y-5678"}
+    ran = bench.run(bench.playbook([{"vars": variables, "tasks": [act(result={"record": finding()})]}]))
+    assert ran.result["outcome"] == "healthy"
+    assert not marker.exists()
+
+
 def test_without_jsonschema_or_the_schema_the_result_says_so(bench: Bench, tmp_path: Path) -> None:
     copy = tmp_path / "collections"
     shutil.copytree(bench.collections, copy)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from incident_runbooks.render.details import listed, results
 from incident_runbooks.render.neutral import fit, neutral, one_line, width
 from incident_runbooks.render.table import table
 from incident_runbooks.render.text import duration, next_command, render
@@ -90,11 +91,20 @@ def test_a_diagnosis_shows_findings_and_what_to_type() -> None:
     assert "pool-exhaustion: FINDINGS, something is wrong" in text
     assert "down    postgres   connections  17 of 17  x" in text
     assert "postgres/connections: Free one slot" in text
-    assert "would touch 30:" in text
-    assert "and 10 more" in text
+    assert "would touch 30, each user=app:\n      pid: 0, 1, 2," in text
     assert "reason=listens" in text
     assert "runbook run pool-exhaustion --incident" in text
     assert "kept so far" in text
+
+
+def test_items_are_listed_by_what_tells_them_apart() -> None:
+    rows = [{"pid": pid, "user": "app", "idle_s": pid * 2} for pid in range(30)]
+    assert listed("would touch", rows)[:2] == ["    would touch 30, each user=app:", "      pid=0, idle_s=0"]
+    assert listed("would touch", rows)[-1] == "      and 10 more"
+    assert listed("would touch", rows[:1]) == ["    would touch 1:", "      pid=0, user=app, idle_s=0"]
+    assert listed("would touch", ["a", "a"]) == ["    would touch 2:", "      a", "      a"]
+    assert results([{"pid": pid, "result": "ended"} for pid in (4, 5)]) == ["    ended 2:", "      pid: 4, 5"]
+    assert results([]) == listed("would touch", None) == []
 
 
 def test_a_remediation_shows_before_after_and_verification() -> None:

@@ -172,7 +172,7 @@ class Connection:
 
         A GET is sent once more when a kept connection turns out to be closed. Nothing else is ever sent twice.
         """
-        headers = {**self.headers(), "Accept": "application/json, */*"}
+        headers = {"Accept": "application/json, */*", **self.headers()}
         encoded = None
         if body is not None:
             headers["Content-Type"] = str(content_type)

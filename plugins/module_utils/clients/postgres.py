@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
@@ -145,6 +145,27 @@ class Session:
             if not self.lost:
                 with suppress(PostgresError):  # the connection is closed next, which ends it as well
                     self._execute("ROLLBACK")
+
+    def copy(self, statement: str, values: Mapping[str, Any] | None = None) -> Generator[memoryview]:
+        """Yield what ``COPY ... TO STDOUT`` gives, row by row; rows are not kept.
+
+        Args:
+            statement: with ``%(name)s`` for values, which psycopg writes as literals: COPY takes no parameters.
+            values: by name.
+
+        Raises:
+            PostgresError: as :meth:`ask`, also while reading.
+        """
+        with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode(), values) as rows:
+            for row in rows:
+                yield memoryview(row)
+
+    @property
+    def address(self) -> dict[str, str]:
+        """Where this session is, as libpq's parameters: of several hosts and addresses the one that answered."""
+        info = self._connection.info
+        found = {"host": info.host, "hostaddr": info.hostaddr, "port": str(info.port), "dbname": info.dbname}
+        return {name: value for name, value in found.items() if value}
 
     @property
     def lost(self) -> bool:

@@ -12,6 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import substance
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import (
+    QUARANTINE,
+    rollback_values,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
     INDEX,
     PODS,
@@ -35,9 +39,9 @@ def values_of(action: Mapping[str, Any]) -> list[Json]:
         action: a record of an action, or the plan's entry of one that was cut off; with ``cut_off``.
 
     Returns:
-        Each with ``what`` (``env``, ``replicas``, ``strategy``, ``object``, ``pods`` or ``index``), ``object`` (kind,
-        namespace, name, uid), ``expected`` (as it was left; ``None`` when nobody has seen it), ``previous`` and
-        ``why_not`` (why it cannot be given back; ``None`` when it can).
+        Each with ``what`` (``env``, ``replicas``, ``strategy``, ``object``, ``pods``, ``index`` or ``quarantine``),
+        ``object`` (kind, namespace, name, uid), ``expected`` (as it was left; ``None`` when nobody has seen it),
+        ``previous`` and ``why_not`` (why it cannot be given back; ``None`` when it can).
     """
     found: list[Json] = []
     for target in action.get("targets") or []:
@@ -47,6 +51,8 @@ def values_of(action: Mapping[str, Any]) -> list[Json]:
             found += of_scale(action, target)
         elif is_index(target):
             found += of_index(action, target)
+        elif target.get("action") == QUARANTINE:
+            found += rollback_values(target)
         elif isinstance(target.get("changes"), list):
             found += _of_rollout(action, target)
         elif "operation" in target and "api_version" in target:
@@ -144,6 +150,8 @@ def label_of(value: Mapping[str, Any]) -> str:
         return f"{value['name']} of {about['kind']} {about['name']}"
     if value["what"] == OBJECT:
         return f"{about['kind']}/{about['name']}"
+    if value["what"] == QUARANTINE:
+        return f"quarantine of pod {about['name']}"
     if value["what"] == INDEX:
         return f"index {about['name']} of {value['target']['schema']}.{value['target']['table']}"
     if value["what"] == PODS:

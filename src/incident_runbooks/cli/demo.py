@@ -42,6 +42,7 @@ class Rehearsal:
     approve: tuple[str, ...]
 
 
+_FIRST = "pool-exhaustion"
 REHEARSALS = {
     "pool-exhaustion": Rehearsal(fault="backend-leak", approve=("restart-backend",)),
     "payment-failure": Rehearsal(fault="stripe-rate-limited", approve=("lower-rate-limit",)),
@@ -53,11 +54,11 @@ REHEARSALS = {
 
 
 @click.command()
-@click.argument("incident_type", metavar="[TYPE]", type=click.Choice(list(REHEARSALS)), default="pool-exhaustion")
+@click.argument("incident_type", metavar="[TYPE]", type=click.Choice(list(REHEARSALS)), required=False)
 @postgres_option
 @output_option
 @verbose_option
-def demo(incident_type: str, postgres: str | None, output: str | None, verbose: int) -> Answer:
+def demo(incident_type: str | None, postgres: str | None, output: str | None, verbose: int) -> Answer:
     """Rehearse one incident: break, diagnose, remediate, verify.
 
     It runs in a lab of its own that is started before and removed afterwards. The incident is kept among
@@ -66,7 +67,9 @@ def demo(incident_type: str, postgres: str | None, output: str | None, verbose: 
     from incident_runbooks import outcomes  # noqa: PLC0415 - help needs none of it
     from incident_runbooks.render.text import render  # noqa: PLC0415
 
-    kind = catalogue.get(incident_type)
+    if incident_type is None:
+        say(f"rehearsing {_FIRST}; others: {', '.join(name for name in REHEARSALS if name != _FIRST)}")
+    kind = catalogue.get(incident_type or _FIRST)
     with exit_on_signals(), _temporary_lab() as lab:
         fault = FAULTS[REHEARSALS[kind.name].fault]
         lab.up(postgres, payments=fault.needs_payments or fault.needs_data, data=fault.needs_data)

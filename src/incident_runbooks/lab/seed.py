@@ -14,6 +14,17 @@ from incident_runbooks.lab.server import Login, Server
 # A password must not reach the log, not even as its verifier
 _SILENT = "-c log_statement=none -c log_min_error_statement=panic"
 
+# What the runbooks read, and the one thing that they write: a payment compared with Stripe, whom a record is about,
+# and what became of those whom a breach concerns
+_OF_OPS = """
+GRANT SELECT ON audit_logs, payments, processed_events TO {0};
+GRANT SELECT (id, two_factor_required) ON users TO {0};
+GRANT SELECT (id, brand_id) ON campaigns TO {0};
+GRANT SELECT (id, user_id, issued_at, revoked_at), UPDATE (revoked_at) ON refresh_tokens TO {0};
+GRANT SELECT (user_id, incident) ON password_resets TO {0};
+GRANT SELECT (account_id, user_id, platform, revoked_at) ON oauth_grants TO {0};
+"""
+
 
 def seed(server: Server) -> None:
     """Make roles, database and tables.
@@ -43,12 +54,7 @@ def seed(server: Server) -> None:
         connection.execute(tables)
         connection.execute("RESET ROLE")
         offers.make(connection, server)
-        # what payment-failure and webhook-failures compare with Stripe
-        connection.execute(
-            sql.SQL("GRANT SELECT ON audit_logs, payments, processed_events TO {}").format(
-                sql.Identifier(server.ops.user)
-            )
-        )
+        connection.execute(sql.SQL(_OF_OPS).format(sql.Identifier(server.ops.user)))
         connection.execute("ANALYZE users, campaigns, payments, audit_logs")
 
 

@@ -49,7 +49,18 @@ CREATE TABLE refresh_tokens (
 CREATE TABLE password_resets (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id bigint NOT NULL REFERENCES users (id),
-    requested_at timestamptz NOT NULL DEFAULT now()
+    incident text, -- a reset that an incident asked for is sent once
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (user_id, incident)
+);
+
+-- What creators have allowed the platform to read for them
+CREATE TABLE oauth_grants (
+    account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users (id),
+    platform text NOT NULL CHECK (platform IN ('meta', 'tiktok', 'youtube')),
+    granted_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
 );
 
 -- The last numbers of each campaign; their history is in ClickHouse
@@ -109,11 +120,15 @@ SELECT
     (1 + n % 40)::text,
     CASE WHEN n % 50 = 0 THEN NULL ELSE ('192.0.2.' || 1 + n % 200)::inet END,
     now() - make_interval(secs => 40 * n)
-FROM generate_series(1, 2000) AS n;
+FROM generate_series(2000, 1, -1) AS n; -- oldest first, as a trail grows
 
 INSERT INTO refresh_tokens (user_id, issued_at)
 SELECT 1 + n % 60, now() - make_interval(mins => 20 * n)
 FROM generate_series(0, 119) AS n;
+
+INSERT INTO oauth_grants (user_id, platform, granted_at)
+SELECT 1 + n % 60, (ARRAY['meta', 'tiktok', 'youtube'])[1 + n % 3], now() - make_interval(days => n)
+FROM generate_series(0, 59) AS n;
 
 INSERT INTO campaign_metrics (campaign_id, platform, views, synced_at)
 SELECT campaign, platform, 1000 * campaign, now() - interval '10 minutes'

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from incident_runbooks.lab.faults import (
     auth,
+    breach,
     communications,
     idle_in_transaction,
     ingestion,
@@ -31,6 +32,7 @@ FAULTS: dict[str, Fault] = {
         *latency.FAULTS,
         *auth.FAULTS,
         *ingestion.FAULTS,
+        *breach.FAULTS,
         *communications.FAULTS,
     )
 }

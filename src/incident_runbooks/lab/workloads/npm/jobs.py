@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from incident_runbooks.lab.workloads.npm import metrics, payments
+from incident_runbooks.lab.workloads.npm import containment, metrics, payments
 
 _DURATION = re.compile(r"(\d+)\s*(s|sec|m|min|h|hour|d|day)s?")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -173,41 +173,9 @@ def _retry_failed_payments(connection: Connection, options: Options) -> list[int
     )
 
 
-def _revoke_tokens(connection: Connection, options: Options) -> list[int]:
-    return _changed(
-        connection,
-        "UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL"
-        " AND (%(since)s::timestamptz IS NULL OR issued_at >= %(since)s)"
-        " AND (%(actor-ids)s::bigint[] IS NULL OR user_id = ANY(%(actor-ids)s)) RETURNING id",
-        options,
-    )
-
-
-def _send_password_resets(connection: Connection, options: Options) -> list[int]:
-    return _changed(
-        connection,
-        "INSERT INTO password_resets (user_id) SELECT id FROM users"
-        " WHERE %(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s) ORDER BY id RETURNING user_id",
-        {"ids": _listed(options["affected-users"])},
-    )
-
-
-def _require_2fa(connection: Connection, options: Options) -> list[int]:
-    return _changed(
-        connection,
-        "UPDATE users SET two_factor_required = true WHERE NOT two_factor_required"
-        " AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) RETURNING id",
-        {"ids": _listed(options["user-ids"])},
-    )
-
-
 def _changed(connection: Connection, statement: str, options: Options) -> list[int]:
     rows = connection.execute(statement.encode(), options).fetchall()
     return sorted({int(row[0]) for row in rows})
-
-
-def _listed(value: str | list[int] | None) -> list[int] | None:
-    return value if isinstance(value, list) else None
 
 
 def _plain(value: Any) -> Any:
@@ -229,12 +197,19 @@ JOBS: Mapping[str, Job] = MappingProxyType(
             None,
             ingest=metrics.sync,
         ),
-        "jobs:revoke-tokens": Job("revoke-tokens.js", {"since": read_since, "actor-ids": read_ids}, _revoke_tokens),
+        "jobs:revoke-tokens": Job(
+            "revoke-tokens.js", {"since": read_since, "actor-ids": read_ids}, containment.revoke_tokens
+        ),
         "jobs:send-password-resets": Job(
-            "send-password-resets.js", {"affected-users": _ids_or("all")}, _send_password_resets
+            "send-password-resets.js",
+            {"affected-users": _ids_or("all"), "user-ids": read_ids},
+            containment.send_password_resets,
+            {"incident": containment.read_incident},
         ),
+        "jobs:require-2fa": Job("require-2fa.js", {"user-ids": read_ids}, containment.require_2fa),
         "jobs:require-2fa-for-all-users": Job(
-            "require-2fa-for-all-users.js", {"user-ids": _ids_or("all")}, _require_2fa
+            "require-2fa-for-all-users.js", {"user-ids": _ids_or("all")}, containment.require_2fa
         ),
+        "jobs:revoke-oauth": Job("revoke-oauth.js", {"account-ids": read_ids}, containment.revoke_oauth),
     }
 )

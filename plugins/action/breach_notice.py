@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draft the notices of a breach from the incident's record, and say until when who has to be told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import breach_notice
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_clock import RISKS, Clock
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_measures import taken
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils import breach_drafts
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import incident_dir
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.recording import (
+    RecordingAction,
+    is_recorded,
+    now,
+    run_id,
+)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_files import read_incident
+
+Json = dict[str, Any]
+
+DRAFTED = "breach_notice_drafted"
+_TEXTS = (
+    *("aware_at", "notified_at", "reference", "delay_reasons", "regulator_url", "contact_name", "contact_email"),
+    *("contact_phone", "nature", "occurred_from", "occurred_to", "how_found", "security_contact", "reset_url"),
+    "settings_url",
+)
+_LISTS = ("people_categories", "data_categories", "consequences", "measures_proposed")
+_FLAGS = ("card_data", "eu_people", "as_processor")
+
+
+class ActionModule(RecordingAction):
+    """See the documentation of the module ``breach_notice``."""
+
+    argument_spec = {  # noqa: RUF012 - read only
+        **{name: {"type": "str"} for name in _TEXTS},
+        **{name: {"type": "list", "elements": "str", "default": []} for name in _LISTS},
+        **{name: {"type": "bool", "default": False} for name in _FLAGS},
+        "risk": {"type": "str", "choices": list(RISKS), "default": "unknown"},
+        "phase": {"type": "str", "choices": ["initial", "further"], "default": "initial"},
+        "time_zone": {"type": "str", "default": "Europe/London"},
+        "regulator_name": {"type": "str", "default": "Information Commission (ICO)"},
+        "regulator_url": {"type": "str", "default": "https://ico.org.uk/for-organisations/report-a-breach/"},
+        "law": {"type": "str", "default": "UK GDPR"},
+        "controller": {"type": "str", "required": True},
+        "people_count": {"type": "int"},
+        "record_count": {"type": "int"},
+        "counts_are": {"type": "str", "choices": ["approximate", "at_least"], "default": "approximate"},
+        "measures": {"type": "dict", "default": {}},
+    }
+
+    def record(self, arguments: Json, task_vars: Json) -> Json:  # noqa: ARG002 - contract
+        """Fold the journal as it is now, write the drafts, and note in the journal what was written."""
+        incident = os.environ.get("RUNBOOK_INCIDENT")
+        if not incident or not is_recorded():
+            raise IncidentsError(
+                f"{breach_notice.ATTEMPTED}: this run is not recorded; run it by runbook, or with the callback enabled"
+            )
+        breach_notice.check(arguments)
+        directory = incident_dir(incident)
+        document = read_incident(directory, current_run=run_id() or None)
+        recorded: Json = next((item for item in reversed(document["notices"]) if item["code"] == DRAFTED), {})
+        clock = breach_notice.read_clock(arguments, recorded.get("aware_at"), dt.datetime.now(dt.UTC))
+        measures, caveats = taken(document["actions"], arguments["measures"])
+        caveats += _corrected(recorded, clock)
+        sheet = breach_notice.sheet(arguments, clock, measures, incident)
+        check_mode = bool(self._task.check_mode)
+        files = breach_drafts.save(directory, breach_drafts.render(sheet), check_mode=check_mode)
+        changed = any(item["state"] != "unchanged" for item in files)
+        found = {
+            "changed": changed,
+            "status": ("planned" if check_mode else "done") if changed else "nothing_to_do",
+            "sent": False,
+            "clock": clock.plain(arguments["time_zone"]),
+            "directory": str(directory / breach_drafts.DIRECTORY),
+            "files": files,
+            "blanks": sheet["blanks"],
+            "measures": measures,
+            "others": sheet["others"],
+            "caveats": caveats + [f"{item['name']} was edited by hand; it stays" for item in files if item["edited"]],
+        }
+        if not changed or check_mode:
+            return found
+        return {**found, "record": {"type": "notice", "data": _notice(files, clock)}}
+
+
+def _corrected(recorded: Mapping[str, Any], clock: Clock) -> list[str]:
+    """Another moment of awareness than before moves the deadline: that must not go unseen."""
+    before = recorded.get("aware_at")
+    if not before or before == rfc3339(clock.aware_at):
+        return []
+    return [
+        f"aware_at was {before} in an earlier notice and is {rfc3339(clock.aware_at)} now; say why, in the register"
+    ]
+
+
+def _notice(files: list[Json], clock: Clock) -> Json:
+    written = [item for item in files if item["state"] == "written"]
+    names = ", ".join(item["name"] for item in written)
+    inside = [
+        {"path": f"{breach_drafts.DIRECTORY}/{item['name']}", **{key: item[key] for key in ("kind", "sha256", "bytes")}}
+        for item in written
+    ]
+    return {
+        "code": DRAFTED,
+        "message": f"Drafts of the notices of a breach were written, and nothing was sent: {names}",
+        "component": None,
+        "files": inside,
+        "aware_at": rfc3339(clock.aware_at),
+        "deadline": rfc3339(clock.deadline),
+        "at": now(),
+    }

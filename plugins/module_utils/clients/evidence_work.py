@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""Collect evidence from several systems into one bundle: a system that is down is said, and stops no other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_audit, evidence_dump
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_kubernetes as kubernetes
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_prometheus as prometheus
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_redis as redis
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle import Bundle
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_encryption import recipients_of
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_source import Item, Source
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import bundle as layout
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import evidence_sources as decisions
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+Json = dict[str, Any]
+FOLDER = "evidence"
+
+
+class Preserving:
+    """One collection.
+
+    Args:
+        params: the options of evidence_snapshot.
+        now: the moment.
+
+    Attributes:
+        directory: of the bundle.
+        sources: what was found of each source so far.
+    """
+
+    def __init__(self, params: Mapping[str, Any], now: dt.datetime) -> None:
+        self._params = params
+        since, until = decisions.checked(params, now)
+        self._window = (since or until, until)
+        self.directory = Path(str(params["directory"] or "")) / FOLDER / str(params["name"])
+        self._recipients = recipients_of(params["encrypt_to"]) if decisions.DUMP in params["sources"] else []
+        self._database = evidence_audit.Database(params, int(params["source_timeout"]))
+        self._earlier: list[Json] = []
+        self._left = _Budget(int(params["max_bytes"]))
+        self.sources: list[Json] = []
+
+    @property
+    def free_bytes(self) -> int:
+        """What the disk has room for; of the nearest folder that there is."""
+        place = self.directory
+        while not place.is_dir() and place != place.parent:
+            place = place.parent
+        found = os.statvfs(place)
+        return found.f_bavail * found.f_frsize
+
+    def plan(self) -> None:
+        """Look what there is, and collect nothing."""
+        for group in self._groups():
+            for name in group:
+                source, items, error = self._look(name)
+                self._note(name, items, error)
+                if source is not None:
+                    source.close()
+
+    def collect(self, bundle: Bundle) -> None:
+        """Collect everything that the bundle does not hold yet.
+
+        Raises:
+            IncidentsError: the bundle cannot be written.
+        """
+        self._left.take(_held(self.directory))
+        self._earlier = _earlier_pods(self.directory) if bundle.has(kubernetes.PODS) else []
+        groups = self._groups()
+        with ThreadPoolExecutor(len(groups), thread_name_prefix="evidence") as pool:
+            for done in [pool.submit(self._collect_group, bundle, group) for group in groups]:
+                done.result()
+
+    def _groups(self) -> list[list[str]]:
+        """The sources, those that share a connection together; groups are collected at the same time."""
+        wanted = self._params["sources"]
+        shared = [name for name in (decisions.AUDIT, decisions.DUMP) if name in wanted]
+        others = [[name] for name in decisions.SOURCES if name in wanted and name not in shared]
+        return [*others, *([shared] if shared else [])]
+
+    def _collect_group(self, bundle: Bundle, group: Sequence[str]) -> None:
+        opened: list[Source] = []
+        try:
+            for name in group:
+                source, items, error = self._look(name)
+                self._note(name, items, error)
+                if source is None or error is not None:
+                    path = source.first if source else _FIRST[name]
+                    if not bundle.has(path):
+                        bundle.miss(path, source=name, error=error or "it cannot be reached")
+                if source is not None:
+                    opened.append(source)
+                    self._collect(bundle, source, items)
+        finally:
+            for source in opened:
+                source.close()
+
+    def _collect(self, bundle: Bundle, source: Source, items: Iterable[Item]) -> None:
+        wanted = [item for item in items if not bundle.has(item.path)]
+        with ThreadPoolExecutor(source.parallel, thread_name_prefix=source.name) as pool:
+            for done in [pool.submit(self._write, bundle, item) for item in wanted]:
+                done.result()
+
+    def _write(self, bundle: Bundle, item: Item) -> None:
+        stream = _Stream(item)
+        left = self._left.bytes
+        entry = bundle.write(
+            item.path,
+            stream.chunks(),
+            source=item.source,
+            collected_from=item.collected_from,
+            facts=stream.facts,
+            limit_bytes=left if item.limit_bytes is None else min(left, item.limit_bytes),
+        )
+        self._left.take(int(entry["bytes"] or 0))
+
+    def _look(self, name: str) -> tuple[Source | None, list[Item], str | None]:
+        """The source and what it has, or why that cannot be said."""
+        source: Source | None = None
+        try:
+            source = self._make(name)
+            return source, source.look(), None
+        except (IncidentsError, OSError) as error:
+            text = error.message if isinstance(error, IncidentsError) else error.strerror or "error"
+            return source, [], text
+
+    def _make(self, name: str) -> Source:
+        options = decisions.options_of(self._params, name)
+        if name == decisions.KUBERNETES:
+            return kubernetes.KubernetesEvidence(self._params, options, self._earlier)
+        if name == decisions.REDIS:
+            return redis.RedisEvidence(self._params, options)
+        if name == decisions.PROMETHEUS:
+            return prometheus.PrometheusEvidence(self._params, options, self._window)
+        if name == decisions.AUDIT:
+            return evidence_audit.AuditEvidence(self._database, options, self._window, lambda: self.free_bytes)
+        named = self._params["encrypt_to"]
+        return evidence_dump.DumpEvidence(self._database, options, self._recipients, named, lambda: self.free_bytes)
+
+    def _note(self, name: str, items: Sequence[Item], error: str | None) -> None:
+        sizes = [item.estimate_bytes for item in items if item.estimate_bytes is not None]
+        size = sum(sizes) if sizes else None
+        found = {"source": name, "reachable": error is None, "error": error, "items": len(items)}
+        self.sources.append({**found, "paths": [item.path for item in items][:200], "estimate_bytes": size})
+        self.sources.sort(key=lambda entry: decisions.SOURCES.index(entry["source"]))
+
+
+_FIRST: Mapping[str, str] = {
+    decisions.KUBERNETES: kubernetes.PODS,
+    decisions.AUDIT: "db/audit.csv",
+    decisions.DUMP: evidence_dump.PATH,
+    decisions.REDIS: redis.PATH,
+    decisions.PROMETHEUS: "prom/queries.json",
+}
+
+
+class _Budget:
+    """Bytes that may still be written."""
+
+    def __init__(self, size: int) -> None:
+        self._lock = Lock()
+        self.bytes = size
+
+    def take(self, size: int) -> None:
+        with self._lock:
+            self.bytes = max(0, self.bytes - size)
+
+
+class _Stream:
+    """An item as it is read; where it may not be cut off, a limit is an error."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._ended = False
+
+    def chunks(self) -> Iterator[bytes | bytearray | memoryview]:
+        source = iter(self._item.chunks())
+        try:
+            yield from _each(source)
+            self._ended = True
+        finally:
+            close: Callable[[], None] | None = getattr(source, "close", None)
+            if close is not None:
+                with suppress(IncidentsError, OSError):
+                    close()
+
+    def facts(self) -> Mapping[str, Any]:
+        if not self._ended and self._item.limit_bytes is None:
+            raise IncidentsError(f"Collecting {self._item.path}: there is more than max_bytes leaves room for")
+        return self._item.facts() if self._item.facts is not None else {}
+
+
+def _each(stream: Iterator[bytes | bytearray | memoryview]) -> Iterator[bytes | bytearray | memoryview]:
+    for chunk in stream:  # noqa: UP028 - an early end is handed on above, once
+        yield chunk
+
+
+def open_bundle(params: Mapping[str, Any], directory: Path) -> Bundle:
+    """Begin the bundle or go on with it.
+
+    Raises:
+        IncidentsError: as :meth:`Bundle.open`; the incident's directory is not there.
+    """
+    if not directory.parent.parent.is_dir():
+        raise IncidentsError(
+            f"{decisions.ATTEMPTED} in {directory.parent.parent}: there is no such directory; give the incident's"
+        )
+    return Bundle.open(
+        directory,
+        incident=str(params["incident"]),
+        custodian=str(params["custodian"]),
+        collector=f"evidence_snapshot on {platform.node() or 'an unknown host'}",
+        run_id=os.environ.get("RUNBOOK_RUN_ID") or f"process {os.getpid()}",
+    )
+
+
+def was_begun(directory: Path) -> bool:
+    """Whether an earlier run has begun this bundle."""
+    return os.path.lexists(directory / layout.CUSTODY)
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether an earlier run has finished it."""
+    return os.path.lexists(directory / layout.TAG_LIST)
+
+
+def _held(directory: Path) -> int:
+    """Bytes of what an earlier run has collected."""
+    return sum(file.lstat().st_size for file in (directory / layout.PAYLOAD).rglob("*") if file.is_file())
+
+
+def _earlier_pods(directory: Path) -> list[Json]:
+    """The pods that were there when an earlier run looked: of those that are gone, the logs are missing."""
+    try:
+        found = json.loads((directory / layout.PAYLOAD / kubernetes.PODS).read_bytes())
+    except (OSError, ValueError):
+        return []
+    return [pod for pod in found if isinstance(pod, dict) and pod.get("metadata")]

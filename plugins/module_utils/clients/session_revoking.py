@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""End the sessions of some people: look, preserve, revoke their tokens, unlink their sessions, look again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import session_evidence
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import Failure
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis import RedisServer
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis_saving import read_info
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_evidence import Source
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_keys import SessionKeys, Tally
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_tokens import RefreshTokens
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import session_revocation as decisions
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.session_revocation import (
+    REFRESH,
+    SESSIONS,
+    Done,
+    Wish,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+ATTEMPTED = "Ending sessions in Redis"
+LOOKS = 3  # an attacker may log in while it runs; after the last look the rest is left and said
+
+Json = dict[str, Any]
+
+
+class Work:
+    """One run of the module: what was seen, planned and done so far.
+
+    Args:
+        params: the module's options.
+        wish: what they wish for.
+    """
+
+    def __init__(self, params: Mapping[str, Any], wish: Wish) -> None:
+        self.report = Report(dt.datetime.now(dt.UTC))
+        self.files: list[Json] = []
+        self._params = params
+        self._wish = wish
+        self._keys: SessionKeys | None = None
+        self._tokens: RefreshTokens | None = None
+        self._tally = Tally()
+
+    def do(self, *, check_mode: bool) -> None:
+        """Do it, or in check mode only plan it.
+
+        Raises:
+            IncidentsError: a store cannot be asked, or the evidence cannot be saved. Nothing was changed.
+        """
+        with ExitStack() as stack:
+            refused = self._connect(stack)
+            self.report.before = self.report.after = self._look() if refused is None else {}
+            owned = {store: state["owned"] for store, state in self.report.before.items()}
+            refused = refused or decisions.objection(self._wish, self.report.targets, owned)
+            self.report.caveats = decisions.caveats(self._wish, self._tally.unreadable)
+            if refused:
+                self._end("refused", refused[1], refused[0], result="not_attempted")
+            elif not any(owned.values()):
+                self._end("nothing_to_do", f"none of them has any: {decisions.counts_text(owned)}", "no_change")
+            else:
+                self._go_on(owned, check_mode=check_mode)
+
+    def plain(self) -> Json:
+        """The module's result as far as the work has got."""
+        return {**self.report.plain(), "files": self.files}
+
+    def _go_on(self, owned: Mapping[str, int], *, check_mode: bool) -> None:
+        missing = session_evidence.missing(self._params["evidence_anchor"], self._params["directory"])
+        reason = str(self._params["evidence_override"] or "").strip()
+        if missing:
+            self.report.caveats.append(f"{missing}; {f'overridden: {reason}' if reason else 'it will be refused'}")
+        if check_mode:
+            self.report.changed = True
+            self._end("planned", f"{decisions.counts_text(owned)} would be revoked", result="would_revoke")
+        elif missing and not reason:
+            text = f"{missing}; preserve it first, or give the reason as evidence_override"
+            self._end("refused", text, "no_evidence", result="not_attempted")
+        elif self._preserve(reason):
+            self._revoke(missing, reason)
+
+    def _connect(self, stack: ExitStack) -> decisions.Objection | None:
+        """Log in to the stores and note the targets; what speaks against acting there."""
+        found = None
+        for store in self._wish.stores:
+            where, objection = self._connect_to(store, stack)
+            found = found or objection
+            self.report.targets.append(decisions.target(self._wish, store, where))
+        return found
+
+    def _connect_to(self, store: str, stack: ExitStack) -> tuple[Json, decisions.Objection | None]:
+        """Log in to one store; return where it is, and what speaks against acting there."""
+        if store == REFRESH:
+            self._tokens = RefreshTokens(self._params, self._wish)
+            stack.callback(self._tokens.close)
+            return {"server": self._tokens.server, "table": self._tokens.table}, None
+        server = stack.enter_context(RedisServer(self._params))
+        info = server.connect() or read_info(server)
+        if isinstance(info, Failure):
+            raise server.error(ATTEMPTED, info)
+        self._keys = SessionKeys(server, self._params["pattern"], self._params["owner_field"] or "")
+        where = {"address": server.address, "pattern": self._params["pattern"]}
+        return where, decisions.redis_objection(info)
+
+    def _look(self) -> Json:
+        """Count what there is, by store."""
+        return {store: self._look_at(store) for store in self._wish.stores}
+
+    def _look_at(self, store: str) -> Json:
+        if store == REFRESH:
+            return {"owned": self._tokens.count() if self._tokens else 0}
+        now = self._tally = self._keys.tally(self._wish.wants, self._wish.max_keys) if self._keys else Tally()
+        return {"owned": now.count, "others": now.others, "unreadable": now.unreadable}
+
+    def _preserve(self, override: str) -> bool:
+        """Save what will be gone; return whether it goes on."""
+        if not self._params["directory"]:
+            return True
+        sources = []
+        if self._tokens:
+            chunks = self._tokens.lines(self._wish.max_keys)
+            sources.append(Source("db/refresh_tokens.jsonl", self._tokens.source, chunks))
+        if self._keys:
+            chunks = self._keys.lines(list(self._tally.owned.values()))
+            sources.append(Source("redis/sessions.jsonl", self._keys.source, chunks))
+        who = {name: str(self._params[name] or "unknown") for name in ("incident", "custodian", "run_id")}
+        try:
+            sealed = session_evidence.preserve(self._params["directory"], sources, self.report.started_at, **who)
+        except IncidentsError as error:
+            if not override:
+                raise
+            self.report.caveats.append(f"the sessions could not be saved: {error.message}")
+            return True
+        self.files = [sealed.anchor]
+        if not sealed.partial:
+            return True
+        said = "; ".join(str(entry.get("error")) for entry in sealed.manifest["failed"])
+        self.report.caveats.append(f"PARTIAL evidence of the sessions: {said}")
+        if not override:
+            self._end("refused", f"the sessions could not all be saved: {said}", "no_evidence", result="not_attempted")
+        return bool(override)
+
+    def _revoke(self, missing: str | None, override: str) -> None:
+        done = [self._revoke_in(store) for store in self._wish.stores]
+        self.report.after = self._look_again(done)
+        self.report.changed = any(each.count or each.result == "unknown" for each in done)
+        self.report.results = [each.plain() for each in done]
+        if missing:
+            overridden = {"store": "evidence", "result": "overridden", "count": 0, "ids": [], "reason": override}
+            self.report.results.append(overridden)
+        self.report.end(*decisions.verdict(done, self.report.after, self._wish))
+
+    def _revoke_in(self, store: str) -> Done:
+        if store == REFRESH:
+            return self._tokens.revoke(self._params["batch"], self._wish.max_keys) if self._tokens else Done(store)
+        return self._unlink(self._keys, self._wish.wants) if self._keys else Done(store)
+
+    def _unlink(self, keys: SessionKeys, wants: Callable[[str | None], bool]) -> Done:
+        """Unlink in batches, and look again for those that came meanwhile."""
+        total = Done(SESSIONS)
+        names = list(self._tally.owned)
+        try:
+            for look in range(1, LOOKS + 1):
+                names = names[: self._wish.max_keys - total.count]
+                for start in range(0, len(names), self._params["batch"]):
+                    done = keys.unlink(names[start : start + self._params["batch"]], wants)
+                    total.count += done.count
+                    if done.reason:
+                        total.result, total.reason = done.result, done.reason
+                        return total
+                if look == LOOKS or total.count >= self._wish.max_keys:
+                    break
+                names = list(keys.tally(wants, self._wish.max_keys).owned)
+                if not names:
+                    break
+        except IncidentsError as error:  # of a read: nothing more was unlinked
+            total.result, total.reason = ("revoked" if total.count else "failed"), error.message
+        return total
+
+    def _look_again(self, done: Sequence[Done]) -> Json:
+        """Look at each store, whatever became of the other; without one that cannot be asked."""
+        seen: Json = {}
+        with ExitStack() as stack:
+            for each in done:
+                try:
+                    if each.reason:  # a connection on which something got no answer cannot be trusted any more
+                        self._connect_to(each.store, stack)
+                    seen[each.store] = self._look_at(each.store)
+                except IncidentsError:
+                    continue
+        if SESSIONS in seen and not self._wish.everybody:
+            before, after = self.report.before[SESSIONS]["others"], seen[SESSIONS]["others"]
+            seen[SESSIONS]["others_within_5_percent"] = decisions.within(before, after)
+        return seen
+
+    def _end(self, status: str, reason: str, word: str | None = None, *, result: str | None = None) -> None:
+        self.report.end(status, reason, word)
+        if result is None:
+            return
+        counts = {store: state["owned"] for store, state in self.report.before.items()}
+        why = reason if result == "not_attempted" else None
+        entries = [Done(store, result, counts.get(store, 0), reason=why) for store in self._wish.stores]
+        self.report.results = [each.plain() for each in entries]

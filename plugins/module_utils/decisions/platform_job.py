@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is private to the collection.
+"""How the platform's own jobs that contain a breach are called, and whether they did what was asked. Pure, no I/O.
+
+A job of the platform does everything unless its arguments narrow it, and npm loses arguments silently. So the ids are
+always named, and an answer counts only where the job says what it was narrowed to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
+
+Json = dict[str, Any]
+
+SUCCEEDED, FAILED, UNKNOWN, EXCEEDED, PARTIAL = "succeeded", "failed", "unknown", "exceeded", "partial"
+NOT_ATTEMPTED, WOULD_RUN = "not_attempted", "would_run"
+LONGEST_TEXT = 300
+MOST_TOLD = 50  # ids of a plan
+_MOST_FAILED = 1000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A job of the platform.
+
+    Attributes:
+        script: its usual name.
+        option: the option that takes the ids.
+        whose: what the ids are, in words.
+        caveat: what a person should know before approving.
+        answers_ids: whether the ``ids`` of its answer are those that it was given.
+        once_per_incident: whether it is told the incident, so that it does its work once for each.
+    """
+
+    script: str
+    option: str
+    whose: str
+    caveat: str
+    answers_ids: bool = True
+    once_per_incident: bool = False
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "revoke_tokens": Kind(
+            "jobs:revoke-tokens",
+            "actor-ids",
+            "users",
+            "access tokens that need no look-up stay good until they expire; end the sessions as well",
+            answers_ids=False,
+        ),
+        "reset_credentials": Kind(
+            "jobs:send-password-resets",
+            "user-ids",
+            "users",
+            "passwords end and e-mails go out, neither can be taken back; revoke sessions and tokens first",
+            once_per_incident=True,
+        ),
+        "require_2fa": Kind(
+            "jobs:require-2fa",
+            "user-ids",
+            "users",
+            "whoever is in a session could enrol a factor of their own; revoke sessions and tokens first",
+        ),
+        "revoke_oauth": Kind(
+            "jobs:revoke-oauth",
+            "account-ids",
+            "social accounts",
+            "metrics of these accounts stop until their owners consent again; expect the alerts of ingestion-lag",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one batch.
+
+    Attributes:
+        result: ``succeeded``, ``partial``, ``failed``, ``exceeded`` (more than was asked) or ``unknown``.
+        reason: why; ``None`` for ``succeeded``.
+        affected: how many tokens, users or accounts the job changed; ``None`` where it did not say.
+        failed: the ids of those that it could not do.
+    """
+
+    result: str
+    reason: str | None
+    affected: int | None
+    failed: list[int] = field(default_factory=list)
+
+
+def arguments(job: str, ids: Sequence[int], since: dt.datetime | None, incident: str) -> list[str]:
+    """Return the arguments for some ids."""
+    kind = KINDS[job]
+    found = [f"--{kind.option}={','.join(map(str, ids))}"]
+    if since is not None:
+        found.append(f"--since={rfc3339(since)}")
+    if kind.once_per_incident:
+        found.append(f"--incident={incident}")
+    return [*found, "--json"]
+
+
+def told(ids: Sequence[int]) -> Json:
+    """Return what a plan says of the ids: a few of them by name, many by their number and their SHA-256."""
+    digest = hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
+    return {"count": len(ids), "ids": list(ids) if len(ids) <= MOST_TOLD else None, "ids_sha256": digest}
+
+
+def batches(ids: Sequence[int], size: int) -> list[list[int]]:
+    """Return the ids in portions."""
+    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+def read_answer(job: str, document: Any, ids: Sequence[int], since: dt.datetime | None) -> Answer:
+    """Judge the JSON of a job that ended with exit code 0, or of one that failed and yet said something.
+
+    Args:
+        job: one of :data:`KINDS`.
+        document: what it printed.
+        ids: those that it was given.
+        since: the moment that it was given.
+    """
+    said = document if isinstance(document, Mapping) else {}
+    affected = said.get("affected")
+    if isinstance(affected, bool) or not isinstance(affected, int) or affected < 0:
+        return Answer(UNKNOWN, "its answer does not say how many it changed", None)
+    if problem := _wider(KINDS[job], said, ids, since):
+        return Answer(EXCEEDED, problem, affected)
+    failed = sorted(set(_whole(said.get("failed")) or []) & set(ids))[:_MOST_FAILED]
+    if failed:
+        result = PARTIAL if len(failed) < len(ids) else FAILED
+        return Answer(result, f"it could not do {len(failed)} of {len(ids)}", affected, failed)
+    if said.get("failed"):
+        return Answer(UNKNOWN, "it says that some failed, and not which", affected)
+    if said.get("dry_run"):
+        return Answer(FAILED, "it says that it changed nothing, as in a dry run", 0)
+    return Answer(SUCCEEDED, None, affected)
+
+
+def _wider(kind: Kind, said: Mapping[str, Any], ids: Sequence[int], since: dt.datetime | None) -> str | None:
+    """What shows that a job was not narrowed to what it was asked."""
+    scope = said.get("scope")
+    scope = scope if isinstance(scope, Mapping) else {}
+    if said.get("everything") is not False:
+        return "it does not say that it was narrowed at all"
+    if sorted(set(_whole(scope.get(kind.option)) or [])) != sorted(set(ids)):
+        return f"its answer names another {kind.option} than it was given"
+    if since is not None and not _same_second(scope.get("since"), since):
+        return "its answer names another since than it was given"
+    if kind.answers_ids:
+        done = _whole(said.get("ids"))
+        if done is None:
+            return "it does not say which ids it changed"
+        if foreign := set(done) - set(ids):
+            return f"it changed {len(foreign)} that it was not asked to"
+    return None
+
+
+def _whole(value: Any) -> list[int] | None:
+    if not isinstance(value, list) or any(isinstance(each, bool) or not isinstance(each, int) for each in value):
+        return None
+    return value
+
+
+def _same_second(said: Any, since: dt.datetime) -> bool:
+    try:
+        moment = dt.datetime.fromisoformat(str(said))
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and abs((moment - since).total_seconds()) < 1
+
+
+def conclude(results: Sequence[Mapping[str, Any]]) -> tuple[str, str, str | None]:
+    """Return status, reason and refusal for the results of all batches."""
+    found = [each["result"] for each in results]
+    affected = sum(each["affected"] or 0 for each in results)
+    attempted = len(found) - found.count(NOT_ATTEMPTED)
+    why = next((str(each["reason"]) for each in results if each["result"] not in (SUCCEEDED, NOT_ATTEMPTED)), "")
+    if EXCEEDED in found:
+        return FAILED, f"the job may have done more than it was asked: {why}; look at what it changed at once", None
+    if UNKNOWN in found:
+        return UNKNOWN, f"what became of batch {attempted} of {len(found)} is not known: {why}", None
+    if set(found) == {SUCCEEDED}:
+        if not affected:
+            return "nothing_to_do", "the job found nothing left to change", "no_change"
+        return "done", f"{affected} changed", None
+    whole = SUCCEEDED in found or PARTIAL in found
+    return PARTIAL if whole else FAILED, f"{affected} changed; batch {attempted} of {len(found)}: {why}", None

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The breach of the lab: what it leaves in database and Redis, and that healing takes all of it away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from incident_runbooks.lab import breach
+from incident_runbooks.lab.lab import Lab
+from incident_runbooks.lab.login import Login
+
+TRAIL = "SELECT count(*), md5(string_agg(row::text, ',' ORDER BY id)) FROM audit_logs AS row"
+PEOPLE = "SELECT count(*), max(id) FROM users"
+TOKENS = "SELECT count(*) FROM refresh_tokens"
+INDEXES = (
+    "SELECT array_agg(indexrelid::regclass::text ORDER BY 1) FROM pg_index WHERE indrelid = 'audit_logs'::regclass"
+)
+
+
+def seen(connection: Any) -> list[Any]:
+    return [connection.execute(query).fetchone() for query in (TRAIL, PEOPLE, TOKENS, INDEXES)]
+
+
+def test_history_and_attack_are_taken_away_again(pg: Any) -> None:
+    connection = pg.connect()
+    before = seen(connection)
+    breach.history(connection, 20_000)
+    truth = breach.attack(connection)
+    assert breach.recorded(connection) == truth
+    rows, steps_back = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE created_at < before) FROM"
+        " (SELECT created_at, lag(created_at) OVER (ORDER BY id) AS before FROM audit_logs) AS each"
+    ).fetchone()
+    assert rows == before[0][0] + 20_000 + truth.events
+    assert steps_back == 1, "times grow with identifiers, but for the row that was tampered with"
+    mine = "SELECT count(*) FROM audit_logs WHERE ip_address = ANY(%s::inet[])"
+    assert connection.execute(mine, [sorted(truth.addresses)]).fetchone()[0] == truth.events - 60, "60 behind the proxy"
+    gone = connection.execute(
+        "SELECT count(*) FROM audit_logs WHERE id = ANY(%s)", [list(truth.deleted_ids)]
+    ).fetchone()
+    assert gone == (0,)
+    connection.execute("INSERT INTO audit_logs (action, resource_type) VALUES ('payment.created', 'payment')")
+    connection.execute("INSERT INTO password_resets (user_id) VALUES (%s)", [truth.user_ids[-1]])
+
+    breach.remove(connection)
+    last = connection.execute("DELETE FROM audit_logs WHERE id > 2000 RETURNING id, action").fetchall()
+    assert last[-1][1] == "payment.created", "what came meanwhile stays"
+    assert len(last) == last[-1][0] - 2000, "without a gap before it"
+    assert seen(connection)[1:] == before[1:]
+    assert breach.recorded(connection) is None
+    breach.remove(connection)  # there is nothing to remove any more
+
+
+def test_an_attack_without_a_history_changes_nothing(pg: Any) -> None:
+    connection = pg.connect()
+    before = seen(connection)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        breach.attack(connection)
+    assert seen(connection) == before
+
+
+def test_the_fault_opens_sessions_of_the_attacker_and_healing_ends_them(payments_lab: Lab) -> None:
+    lab = payments_lab
+    with lab.server.connect(lab.server.superuser) as connection:
+        before = seen(connection)
+        lab.break_("breach-suspected")
+        truth = breach.recorded(connection)
+        assert truth is not None
+        assert connection.execute("SELECT count(*) > 200000 FROM audit_logs").fetchone() == (True,)
+        keys = [f"sess:{session}" for session in truth.session_ids]
+        with Login(lab)._connected() as redis:
+            assert [int(value) for value in redis.mget(keys)] == [truth.actor_id] * len(keys)
+            lab.heal()
+        with Login(lab)._connected() as redis:
+            assert redis.exists(*keys) == 0
+        assert seen(connection)[1:] == before[1:]
+        assert connection.execute("SELECT count(*) < 5000 FROM audit_logs").fetchone() == (True,)
+        assert breach.recorded(connection) is None

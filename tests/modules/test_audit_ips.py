@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""audit_ips against a breach that is known."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import yaml
+from modules.audit_support import Breached, small_breach
+
+from ansible_collections.brandconnect.incidents.plugins.modules import audit_ips
+from incident_runbooks.lab.breach.truth import OFFICE, PROXY
+
+__all__ = ["small_breach"]
+
+SPEC = audit_ips.SPEC
+
+
+def test_the_attackers_addresses_are_found_and_no_others(small_breach: Breached) -> None:
+    truth = small_breach.truth
+    result = small_breach.run(SPEC)
+    assert set(result["suspicious_addresses"]) == truth.addresses
+    assert result["suspicious_count"] == len(truth.addresses)
+    kinds = {each["address"]: each["kinds"] for each in result["addresses"]}
+    assert kinds == {
+        truth.loud: ["loud"],
+        truth.slow[0]: ["slow", "guessing"],
+        truth.slow[1]: ["slow"],
+        truth.slow[2]: ["slow"],
+        PROXY: ["shared"],
+    }
+    assert all(len(each["actor_ids"]) <= 10 for each in result["addresses"])
+    assert result["shared_addresses"] == [PROXY]
+    assert OFFICE not in kinds, "it has most rows, and is trusted"
+    assert (result["top"]["address"], result["client_ip_recorded"], result["status"]) == (OFFICE, True, "degraded")
+    with small_breach.superuser() as connection:
+        rows = connection.execute(
+            "SELECT host(ip_address), count(*), count(DISTINCT actor_id) FROM audit_logs WHERE created_at >= %s"
+            " AND ip_address = ANY(%s::inet[]) GROUP BY 1",
+            [small_breach.since, sorted(truth.addresses)],
+        ).fetchall()
+    assert {each["address"]: (each["events"], each["actors"]) for each in result["addresses"] if each["new"]} == {
+        address: (events, actors) for address, events, actors in rows
+    }
+    assert set(result) - {"changed"} == set(yaml.safe_load(audit_ips.RETURN))
+
+
+def test_the_office_is_shared_where_it_is_not_trusted(small_breach: Breached) -> None:
+    result = small_breach.run(SPEC, trusted_cidrs=[])
+    assert OFFICE in result["shared_addresses"]
+    assert OFFICE not in result["suspicious_addresses"]
+    assert result["totals"]["trusted_events"] == 0
+
+
+def test_one_address_for_everybody_says_that_the_clients_own_is_not_recorded(small_breach: Breached) -> None:
+    """As where X-Forwarded-For is not trusted: 1 row of 20 has another address."""
+    with small_breach.rolled_back(f"UPDATE public.audit_copy SET ip_address = '{PROXY}' WHERE id % 20 > 0"):  # noqa: S608 - a constant
+        result = small_breach.run(SPEC, table="audit_copy", min_records=1000)
+    assert (result["client_ip_recorded"], result["status"]) == (False, "unknown")
+    assert result["top"]["address"] == PROXY
+    assert result["top"]["share"] > 0.9
+    assert result["suspicious_addresses"] == []
+
+
+def test_before_the_attack_no_address_is_suspicious(small_breach: Breached) -> None:
+    before = small_breach.truth.first_seen - dt.timedelta(minutes=1)
+    times = {"since": (before - dt.timedelta(days=10)).isoformat(), "until": before.isoformat()}
+    result = small_breach.run(SPEC, **times)
+    assert (result["suspicious_addresses"], result["status"]) == ([], "ok")
+
+
+def test_lists_are_bounded_and_say_so(small_breach: Breached) -> None:
+    result = small_breach.run(SPEC, max_items=2)
+    assert (len(result["addresses"]), len(result["suspicious_addresses"])) == (2, 2)
+    assert (result["omitted"], result["suspicious_count"]) == (3, 4)
+
+
+def test_a_server_that_does_not_answer_is_a_result(small_breach: Breached) -> None:
+    result = small_breach.run(SPEC, login_port=1)
+    assert (result["cause"], result["status"], result["client_ip_recorded"]) == ("refused", "unknown", None)
+    assert set(result) - {"changed"} == set(yaml.safe_load(audit_ips.RETURN))

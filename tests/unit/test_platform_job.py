@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a job of the platform did what it was asked, and whether evidence allows it to run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import look
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import platform_job
+from support.bundles import WHO, collect, opened
+
+SINCE = dt.datetime(2026, 11, 21, 2, 10, tzinfo=dt.UTC)
+GOOD: dict[str, Any] = {"affected": 2, "everything": False, "scope": {"user-ids": [3, 4]}, "ids": [3, 4]}
+TOKENS = {
+    "affected": 1,
+    "everything": False,
+    "scope": {"actor-ids": [17], "since": "2026-11-21T02:10:00+00:00"},
+    "ids": [9001],  # of the tokens
+}
+
+
+def read(document: Any, job: str = "reset_credentials") -> platform_job.Answer:
+    return platform_job.read_answer(job, document, [3, 4], None)
+
+
+def test_an_answer_that_says_what_was_asked_counts() -> None:
+    assert read(GOOD) == platform_job.Answer("succeeded", None, 2)
+    assert read({**GOOD, "affected": 0, "ids": []}).result == "succeeded"
+    assert platform_job.read_answer("revoke_tokens", TOKENS, [17], SINCE).result == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("changes", "result", "why"),
+    [
+        ({"everything": True}, "exceeded", "narrowed at all"),
+        ({"everything": None}, "exceeded", "narrowed at all"),
+        ({"scope": {"user-ids": "all"}}, "exceeded", "another user-ids"),
+        ({"scope": {"user-ids": [3]}}, "exceeded", "another user-ids"),
+        ({"scope": None}, "exceeded", "another user-ids"),
+        ({"ids": [3, 4, 5]}, "exceeded", "1 that it was not asked"),
+        ({"ids": None}, "exceeded", "which ids"),
+        ({"affected": None}, "unknown", "how many"),
+        ({"affected": True}, "unknown", "how many"),
+        ({"failed": [4]}, "partial", "1 of 2"),
+        ({"failed": [3, 4]}, "failed", "2 of 2"),
+        ({"failed": "4"}, "unknown", "not which"),
+        ({"dry_run": True}, "failed", "changed nothing"),
+    ],
+)
+def test_an_answer_that_does_not(changes: dict[str, Any], result: str, why: str) -> None:
+    answer = read({**GOOD, **changes})
+    assert answer.result == result
+    assert why in str(answer.reason)
+
+
+@pytest.mark.parametrize("since", [None, "2026-11-21T01:10:00+00:00", "2026-11-21T02:10:00", "1hour"])
+def test_another_moment_than_was_given(since: Any) -> None:
+    document = {**TOKENS, "scope": {"actor-ids": [17], "since": since}}
+    assert platform_job.read_answer("revoke_tokens", document, [17], SINCE).result == "exceeded"
+
+
+@pytest.mark.parametrize("document", [None, [], "done", 7])
+def test_no_answer_is_unknown(document: Any) -> None:
+    assert read(document).result == "unknown"
+
+
+def test_arguments_name_the_ids_always() -> None:
+    assert platform_job.arguments("revoke_tokens", [1, 2], SINCE, "i") == [
+        "--actor-ids=1,2",
+        "--since=2026-11-21T02:10:00.000000Z",
+        "--json",
+    ]
+    assert platform_job.arguments("reset_credentials", [1], None, "i") == ["--user-ids=1", "--incident=i", "--json"]
+    assert platform_job.batches([1, 2, 3], 2) == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        (["succeeded", "succeeded"], "done"),
+        (["succeeded", "failed"], "partial"),
+        (["partial"], "partial"),
+        (["failed", "not_attempted"], "failed"),
+        (["succeeded", "unknown"], "unknown"),
+        (["succeeded", "exceeded", "not_attempted"], "failed"),
+    ],
+)
+def test_how_a_run_ends(results: list[str], status: str) -> None:
+    found = [{"result": each, "affected": 1, "reason": "why"} for each in results]
+    assert platform_job.conclude(found)[0] == status
+
+
+def test_a_job_that_found_nothing_left() -> None:
+    found = [{"result": "succeeded", "affected": 0, "reason": None}]
+    assert platform_job.conclude(found)[::2] == ("nothing_to_do", "no_change")
+
+
+def precondition(anchor: Any = None, override: str | None = None, incident: str = WHO["incident"]) -> Any:
+    return look({"incident": incident, "evidence_anchor": anchor, "evidence_override": override})
+
+
+def test_only_a_finished_bundle_of_this_incident_is_evidence(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir(mode=0o700)
+    sealed = collect(root / "one")
+    anchor = {"path": sealed.anchor["path"], "sha256": sealed.anchor["sha256"]}
+    assert precondition(anchor).objection is None
+    assert precondition(anchor).caveat is None
+    assert "another incident" in precondition(anchor, incident="other").objection[1]
+    assert "another SHA-256" in precondition({**anchor, "sha256": "0" * 64}).objection[1]
+    assert precondition().objection[0] == "no_evidence"
+    assert "not absolute" not in precondition(anchor).plain
+    assert precondition({"path": "tagmanifest-sha256.txt", "sha256": "x"}).objection
+    with opened(root / "open") as bundle:
+        bundle.write("a.log", [b"x"], source="GET /a")
+    unfinished = {"path": str(root / "open" / "tagmanifest-sha256.txt"), "sha256": hashlib.sha256(b"").hexdigest()}
+    assert "not finished" in precondition(unfinished).objection[1]
+    partial = collect(root / "two", broken=True)
+    found = precondition({"path": partial.anchor["path"], "sha256": partial.anchor["sha256"]})
+    assert (found.objection, found.plain["partial"]) == (None, True)
+    assert "partial" in found.caveat
+
+
+def test_a_manifest_that_was_changed_is_no_evidence(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir(mode=0o700)
+    sealed = collect(root / "one")
+    document = root / "one" / "MANIFEST.json"
+    document.chmod(0o600)
+    document.write_bytes(document.read_bytes().replace(b"alice", b"mallo"))
+    found = precondition({"path": sealed.anchor["path"], "sha256": sealed.anchor["sha256"]})
+    assert "changed after it was sealed" in found.objection[1]
+
+
+def test_an_override_says_why(tmp_path: Path) -> None:
+    assert precondition(override="hurry").objection[0] == "no_evidence"
+    found = precondition(override="the attacker is deleting rows now")
+    assert found.objection is None
+    assert "the attacker is deleting rows now" in found.caveat
+    assert found.plain["override"] == "the attacker is deleting rows now"
