@@ -22,8 +22,8 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "terminal.svg"
 COLUMNS = 118
-SHOWN = "runbook run pool-exhaustion -i inventory/lab"
-BEFORE = ("runbook lab up", "runbook lab break backend-leak")
+SHOWN = "runbook run auth-down -i inventory/lab"
+BEFORE = ("runbook lab up", "runbook lab break jwt-key-stale")
 FINDINGS = 3  # the exit code of a diagnosis that found something
 
 

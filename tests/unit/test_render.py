@@ -43,6 +43,18 @@ def test_a_table_keeps_its_columns() -> None:
     assert "\x1b" not in text
 
 
+def test_the_last_column_of_a_table_continues_below_itself() -> None:
+    rows = [["down", "17 of 17 usable slots in use"], ["ok", "fine"]]
+    assert table(["S", "SUMMARY"], rows, columns=32).splitlines() == [
+        "S     SUMMARY",
+        "down  17 of 17 usable slots in",
+        "      use",
+        "ok    fine",
+    ]
+    assert len(table(["S", "SUMMARY"], rows).splitlines()) == 3
+    assert len(table(["S", "SUMMARY"], rows, columns=12).splitlines()) == 3, "too narrow to be read"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "at once"), (2.44, "2.4 s"), (59, "59 s"), (60, "1 min"), (90, "1 min 30 s"),
@@ -89,7 +101,7 @@ def test_a_diagnosis_shows_findings_and_what_to_type() -> None:
                "next_step": "Free one slot"}  # fmt: skip
     text = render(result(findings=[finding], plan={"digest": "x", "remediations": [REMEDIATION]}), colour=False)
     assert "pool-exhaustion: FINDINGS, something is wrong" in text
-    assert "down    postgres   connections  17 of 17  x" in text
+    assert "down    postgres   connections  x      17 of 17" in text
     assert "postgres/connections: Free one slot" in text
     assert "would touch 30, each user=app:\n      pid: 0, 1, 2," in text
     assert "reason=listens" in text

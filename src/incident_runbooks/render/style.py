@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 _GREEN, _YELLOW, _RED, _MAGENTA, _DIM = "32", "33", "31", "35", "2"
 
 _BY_STATUS = {
@@ -25,6 +28,11 @@ def painted(text: str, status: str, colour: bool) -> str:
 def bold(text: str, colour: bool) -> str:
     """Return *text* in bold, or as it is without colours."""
     return f"\x1b[1m{text}\x1b[0m" if colour else text
+
+
+def columns() -> int:
+    """Return how wide the terminal is that stdout is; 0 where it is none, or does not say."""
+    return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0
 
 
 def rich_style(status: str) -> str:

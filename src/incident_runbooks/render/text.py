@@ -10,7 +10,7 @@ from typing import Any
 
 from incident_runbooks.render import details, told
 from incident_runbooks.render.neutral import one_line
-from incident_runbooks.render.style import bold, painted
+from incident_runbooks.render.style import bold, columns, painted
 from incident_runbooks.render.table import table
 
 Json = Mapping[str, Any]
@@ -113,13 +113,15 @@ def _findings(result: Json, colour: bool) -> str:
     if not findings:
         return ""
     rows = [
-        [item.get("status"), item.get("component"), item.get("check"), item.get("summary"), item.get("cause") or "-"]
+        [item.get("status"), item.get("component"), item.get("check"), item.get("cause") or "-", item.get("summary")]
         for item in findings
     ]
     text = table(
-        ["STATUS", "COMPONENT", "CHECK", "SUMMARY", "CAUSE"],
+        ["STATUS", "COMPONENT", "CHECK", "CAUSE", "SUMMARY"],
         rows,
         lambda row, line: painted(line, str(findings[row].get("status")), colour),
+        last=_LINE,
+        columns=columns(),
     )
     steps = [
         f"  {one_line(item.get('component'), 40)}/{one_line(item.get('check'), 40)}: {one_line(item['next_step'], 400)}"
