@@ -14,6 +14,7 @@ description:
   - What keeps ClickHouse from taking rows comes first, then a worker that does not run, then what platforms refuse.
   - What platforms answer now outranks what was logged. Log lines count only while rows may be late, and those of a
     platform only where it could not be asked. A line is not counted where a newer one says that it is over.
+  - Says how the worker is told to ingest, and what would make it ask less often, see RV(settings) and RV(slower).
   - It only computes. It opens no connection.
 author:
   - incident-runbooks contributors (@brandconnect)
@@ -28,7 +29,9 @@ options:
     type: dict
     default: {}
   worker:
-    description: The result of M(brandconnect.incidents.k8s_workload) for the metric worker.
+    description:
+      - The result of M(brandconnect.incidents.k8s_workload) for the metric worker, with the variables
+        O(interval_variable) and O(paused_variable).
     type: dict
     default: {}
   logs:
@@ -39,8 +42,36 @@ options:
       - Lines of one platform are in classes such as V(rate_limit_meta) and V(unauthorized_youtube).
     type: dict
     default: {}
-  paused:
-    description: Platforms that the worker is told to leave out, of which no ingestion is expected.
+  volume:
+    description:
+      - The result of M(brandconnect.incidents.prometheus_query) for ClickHouse's volume, with the queries C(volumes),
+        the number of volumes, C(used_ratio), C(total_bytes) and C(free_bytes). It counts for a server that does not say
+        its disk, and only where there is one volume.
+    type: dict
+    default: {}
+  interval_variable:
+    description: The environment variable that tells the worker how many seconds are between two ingestions.
+    type: str
+    default: METRIC_INGESTION_INTERVAL
+  paused_variable:
+    description:
+      - The environment variable that tells the worker which platforms to leave out, with commas between them. Of those
+        no ingestion is expected.
+    type: str
+    default: METRIC_PAUSED_PLATFORMS
+  slow_platform:
+    description:
+      - What RV(slower) is to slow down. V(limited) pauses the platforms that limit us; where all that there are do, or
+        are paused, the interval is raised instead. V(all) raises the interval, a name pauses this platform.
+    type: str
+    choices: [limited, all, meta, tiktok, youtube]
+    default: limited
+  slow_interval_s:
+    description: The interval in seconds that RV(slower) sets where it raises the interval.
+    type: int
+    default: 3600
+  sync_platforms:
+    description: Platforms of which RV(can_sync) says whether their metrics can be synced by hand.
     type: list
     elements: str
     default: []
@@ -52,9 +83,6 @@ options:
     description: Seconds that the newest row may be old.
     type: float
     default: 7200
-  disk_used_ratio:
-    description: Used share of ClickHouse's disk, 0 to 1, from metrics. It counts for a server that does not say it.
-    type: float
   disk_crit:
     description: Used share of a disk, 0 to 1, from which it is the cause when every platform serves us.
     type: float
@@ -75,6 +103,7 @@ seealso:
   - module: brandconnect.incidents.clickhouse_disk
   - module: brandconnect.incidents.k8s_workload
   - module: brandconnect.incidents.k8s_logs
+  - module: brandconnect.incidents.prometheus_query
 """
 
 EXAMPLES = r"""
@@ -171,6 +200,77 @@ notes:
   type: list
   elements: str
   sample: []
+settings:
+  description: How the worker is told to ingest, as far as it is shown.
+  returned: success
+  type: dict
+  contains:
+    interval_s:
+      description: Seconds between two ingestions; 0 where the worker is not told, or where that is no number.
+      type: float
+    paused:
+      description: Platforms that it is told to leave out.
+      type: list
+      elements: str
+    unread:
+      description:
+        - Variables whose present value is not known, or is no number. So it is where the worker or a ConfigMap could
+          not be read, where a definition that may count is not shown, where containers have one each, or where a Secret
+          may define them.
+      type: list
+      elements: str
+  sample: {interval_s: 1800.0, paused: [], unread: []}
+slower:
+  description: What would slow ingestion down, as O(slow_platform) wants it.
+  returned: success
+  type: dict
+  contains:
+    all:
+      description: Whether all platforms are asked less often.
+      type: bool
+    platforms:
+      description: Otherwise those to pause.
+      type: list
+      elements: str
+    sets:
+      description: The variables with their new values.
+      type: dict
+    unread:
+      description: Variables that decide it, or would be overwritten, and are in RV(settings.unread).
+      type: list
+      elements: str
+    done:
+      description: Whether it is so already.
+      type: bool
+    refusal:
+      description: Why it must not be set; V(null) where it may be.
+      type: str
+  sample:
+    all: false
+    platforms: [meta]
+    sets: {METRIC_PAUSED_PLATFORMS: meta}
+    unread: []
+    done: false
+    refusal: null
+can_sync:
+  description: Whether each of O(sync_platforms) serves us, and is known not to be paused.
+  returned: success
+  type: bool
+  sample: true
+disk:
+  description: ClickHouse's disk; V(null) for what is not known.
+  returned: success
+  type: dict
+  contains:
+    used_ratio:
+      description: Used share, 0 to 1, as the server says it, or else the metrics of its volume.
+      type: float
+    volume:
+      description: What these metrics say, C(used_ratio), C(total_bytes) and C(free_bytes).
+      type: dict
+  sample:
+    used_ratio: 0.41
+    volume: {used_ratio: 0.4, total_bytes: 107374182400, free_bytes: 64424509440}
 """
 
 import datetime as dt
@@ -181,6 +281,17 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.i
     ingestion_cause,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.ingestion_cause_read import read_facts
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.ingestion_cause_volume import read_volume
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.social import PLATFORMS
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.worker_settings import (
+    ALL,
+    LIMITED,
+    Variables,
+    Wish,
+    can_sync,
+    read_settings,
+    slowed,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -199,28 +310,38 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
             raise IncidentsError(f"{ATTEMPTED}: {name} must not be negative, and is {params[name]:g}")
     if not 0 < params["disk_crit"] <= 1:
         raise IncidentsError(f"{ATTEMPTED}: disk_crit must be more than 0 and at most 1, not {params['disk_crit']:g}")
-    if not 0 <= (params["disk_used_ratio"] or 0) <= 1:
-        raise IncidentsError(f"{ATTEMPTED}: disk_used_ratio must be 0 to 1, not {params['disk_used_ratio']:g}")
-    now = dt.datetime.now(dt.UTC)
+    results = {name: params[name] or {} for name in _RESULTS}
+    settings = read_settings(results["worker"], Variables(params["interval_variable"], params["paused_variable"]))
+    volume = read_volume(params["volume"] or {})
     facts = read_facts(
-        {name: params[name] or {} for name in _RESULTS},
+        results,
         ages=params["platform_ages"] or {},
-        measured=params["disk_used_ratio"],
-        now=now,
+        measured=volume["used_ratio"],
+        now=dt.datetime.now(dt.UTC),
         recent_s=params["recent_s"],
-        paused=params["paused"],
+        paused=settings.paused,
     )
-    return ingestion_cause(facts, Limits(params["max_lag_s"], params["disk_crit"], params["dashboard_reported"]))
+    why = ingestion_cause(facts, Limits(params["max_lag_s"], params["disk_crit"], params["dashboard_reported"]))
+    return {
+        **why,
+        "settings": settings.plain(),
+        "slower": slowed(settings, why["limited"], Wish(params["slow_platform"], params["slow_interval_s"])),
+        "can_sync": can_sync(settings, why["platforms_ok"], params["sync_platforms"]),
+        "disk": {"used_ratio": facts.used_ratio, "volume": volume},
+    }
 
 
 SPEC = ModuleSpec(
     run=run,
     argument_spec={
-        **{name: {"type": "dict", "default": {}} for name in _RESULTS},
-        "paused": {"type": "list", "elements": "str", "default": []},
+        **{name: {"type": "dict", "default": {}} for name in (*_RESULTS, "volume")},
+        "interval_variable": {"type": "str", "default": Variables.interval},
+        "paused_variable": {"type": "str", "default": Variables.paused},
+        "slow_platform": {"type": "str", "choices": [LIMITED, ALL, *PLATFORMS], "default": LIMITED},
+        "slow_interval_s": {"type": "int", "default": Wish.interval_s},
+        "sync_platforms": {"type": "list", "elements": "str", "default": []},
         "platform_ages": {"type": "dict", "default": {}},
         "max_lag_s": {"type": "float", "default": 7200},
-        "disk_used_ratio": {"type": "float"},
         "disk_crit": {"type": "float", "default": 0.9},
         "recent_s": {"type": "float", "default": 7200},
         "dashboard_reported": {"type": "bool", "default": False},

@@ -13,7 +13,6 @@ from support.ingestion_facts import (
     ALL,
     ARCHIVE,
     AT_A_TIME,
-    CAUSE,
     DISK,
     FEW,
     FROM_SECRET,
@@ -37,6 +36,7 @@ from support.ingestion_facts import (
     WORDS,
     Case,
     setting,
+    told,
 )
 from support.journal_bench import Bench
 from support.runbook import ROOT
@@ -171,8 +171,11 @@ def judged() -> list[list[Json]]:
         {
             "name": case.name,
             "ansible.builtin.import_role": role,
-            "vars": {"__ingestion_lag_cause": CAUSE | case.cause, "__ingestion_lag_seen": SEEN | case.seen}
-            | case.given,
+            "vars": {
+                "__ingestion_lag_cause": told(case.cause, case.seen, case.given),
+                "__ingestion_lag_seen": SEEN | case.seen,
+                **case.given,
+            },
         }
         for case in CASES
     ]

@@ -6,6 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from modules.k8s_support import run_module
+
+from ansible_collections.brandconnect.incidents.plugins.modules.ingestion_cause import SPEC
+
 Json = dict[str, Any]
 
 PLATFORMS = ["meta", "tiktok", "youtube"]
@@ -46,6 +50,32 @@ NONE = {"status": "nothing_to_do", "targets": []}
 OLD = {"parts": {"eligible": {"partitions": 2, "rows": 10, "bytes": 500}}}
 ARCHIVE = {"ingestion_lag_retention_days": 90, "ingestion_lag_archive_uri": "s3://bucket/old"}
 KILL = {"ingestion_lag_kill_mutations": ["metric_snapshots/mutation_4.txt"]}
+
+
+def told(cause: Json, seen: Json = {}, given: Json = {}) -> Json:  # noqa: B006 - read only
+    """Return what ingestion_cause does of such a cause, with what it makes of the worker's settings and of the disk.
+
+    Args:
+        cause: what differs from CAUSE.
+        seen: what differs from SEEN.
+        given: inputs of the role.
+    """
+    known, found = CAUSE | cause, SEEN | seen
+    verdicts = {name: "ok" if name in known["platforms_ok"] else "unknown" for name in PLATFORMS}
+    verdicts |= dict.fromkeys(known["limited"], "rate_limited")
+    sync = given.get("ingestion_lag_sync_platform")
+    returned = run_module(
+        SPEC,
+        {
+            "social": {"platforms": {name: {"by_verdict": {verdict: 1}} for name, verdict in verdicts.items()}},
+            "clickhouse": found["disk"],
+            "worker": found["workload"],
+            "volume": found["volume"],
+            "slow_platform": given.get("ingestion_lag_platform", "limited"),
+            "sync_platforms": [sync] if sync else given.get("ingestion_lag_platforms", PLATFORMS),
+        },
+    )
+    return known | {name: returned[name] for name in ("settings", "slower", "can_sync", "disk")}
 
 
 def setting(**values: str) -> Json:

@@ -111,6 +111,8 @@ def why(given: Json) -> Json:
     return found
 
 
+PAUSED = {"env": [{"name": "METRIC_PAUSED_PLATFORMS", "value": "youtube", "effective": True, "shown": True}]}
+VOLUME = {"answers": {"volumes": {"status": "value", "value": 1}, "used_ratio": {"status": "value", "value": 0.93}}}
 DOWN = {"reachable": False, "cause": "refused", "message": "connection refused"}
 NOBODY = dict.fromkeys(PLATFORMS, "unreachable")
 ROWS = {
@@ -127,7 +129,7 @@ ROWS = {
         late(clickhouse=clickhouse(used=0.93), logs=logs(disk=3), social=social(meta="rate_limited")),
         late(clickhouse=clickhouse(used=0.93)),  # every platform serves us
         late(clickhouse=clickhouse(used=None), logs=logs(disk=3)),
-        late(clickhouse=clickhouse(used=None), disk_used_ratio=0.93),
+        late(clickhouse=clickhouse(used=None), volume=VOLUME),
         healthy(clickhouse=clickhouse(FRESH, used=0.93)),
     ],
     "mutation_stuck": [
@@ -191,7 +193,7 @@ ROWS = {
         healthy(worker=worker(last_termination=ended("OOMKilled", 99999))),
         healthy(worker=worker(ready_now=True, last_termination=ended("OOMKilled", 1200))),
         healthy(clickhouse=clickhouse(-59)),
-        healthy(logs=logs(stored_meta=4, stored_tiktok=4, stored_youtube=0), paused=["youtube"]),
+        healthy(logs=logs(stored_meta=4, stored_tiktok=4, stored_youtube=0), worker=worker() | PAUSED),
         healthy(logs=logs(stored_meta=0, stored_tiktok=0, stored_youtube=0)),
         healthy(logs=logs(stored_meta=4)),  # it was not looked for the others
     ],
@@ -281,7 +283,6 @@ def test_what_clickhouse_says_is_bounded() -> None:
         {"recent_s": float("nan")},
         {"disk_crit": 0},
         {"disk_crit": 90},
-        {"disk_used_ratio": 93},
     ],
 )
 def test_limits_that_make_no_sense(given: Json) -> None:
