@@ -82,7 +82,10 @@ def records(
 
 
 def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
-    """Return a notice for each page that nobody got; it changes no outcome, and nobody may overlook it."""
+    """Return a notice for each page that nobody got; it changes no outcome, and nobody may overlook it.
+
+    That pages are not set up at all is loud only for a private incident, of which nobody hears otherwise.
+    """
     missed = [item for item in messages if item["channel"] == "pagerduty" and item["stage"] == "opened"]
     then = f"call the on-call engineer, then: runbook notify {incident_id} --now"
     notices = [
@@ -93,6 +96,7 @@ def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
         }
         for item in missed
         if item["state"] in ("failed", "pending", "sending")
+        or (item["state"] == "not_configured" and item.get("private"))
     ]
     return [{"type": "notice", "data": data} for data in notices]
 

@@ -27,10 +27,11 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "pass", "pwd", "dsn")
 _NO_SECRET_ENDINGS = frozenset({"bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"})
-# the shell's directories; remediations; classes of log lines
+# the shell's directories; remediations and jobs of theirs; classes of log lines
 _WHOLE_NAMES_WITHOUT = frozenset(
     {
         *("pwd", "oldpwd", "restore-jwt-secret", "rotate-jwt-secret", "restore-webhook-secret"),
+        *("reset-credentials", "reset_credentials", "revoke_tokens"),
         *("jwt_missing", "jwt_invalid"),
     }
 )

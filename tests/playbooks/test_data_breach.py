@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A suspected data breach against the lab: what was taken is found, evidence comes first, the circle stays closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import verify_incident
+from incident_runbooks import schemas
+from incident_runbooks.lab.lab import Lab
+from support.breach import LEGAL, SECURITY, SERVICE, BreachRunbook, BreachWorld
+from support.runbook import Run, assert_no_secret, planned, recommended, verdicts
+
+ROLES = tuple(f"data-breach-{name}" for name in ("diagnose", "secrets", "jobs", "remediate"))
+DIAGNOSE, REMEDIATE = ROLES[0], ROLES[-1]
+EVIDENCE, SESSIONS, ACCESS = "preserve-evidence", "revoke-suspect-sessions", "revoke-suspect-access"
+WIDE = ("revoke-affected-sessions", "reset-credentials", "require-2fa", "revoke-oauth")
+AWARE = {"data_breach_aware_at": "2026-11-27T21:40:00Z"}
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def world(data_lab: Lab) -> BreachWorld:
+    world = BreachWorld(data_lab)
+    world.told.forget()
+    return world
+
+
+@pytest.fixture
+def breached(data_lab: Lab, world: BreachWorld) -> BreachWorld:
+    data_lab.break_("breach-suspected")
+    return world
+
+
+@pytest.fixture
+def runbook(data_lab: Lab, world: BreachWorld, tmp_path: Path) -> Iterator[BreachRunbook]:
+    """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
+    runbook = BreachRunbook(data_lab, tmp_path)
+    runbook.log_in(world.cluster, *ROLES)
+    yield runbook
+    world.release()
+    assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
+
+
+def assert_closed_circle(run: Run, world: BreachWorld) -> None:
+    """Nothing went to everybody, and nothing that was written or said names the people concerned."""
+    assert world.told.messages("incidents") == []
+    assert world.told.status_page()["incidents"] == []
+    assert {each["channel_name"] for each in world.told.messages()} <= {SECURITY, LEGAL}
+    told = json.dumps([world.told.requests(), world.told.messages(), world.told.incidents()])
+    outbox = "".join(path.read_text(encoding="utf-8") for path in (run.directory / "outbox").glob("*.json"))
+    journal = (run.directory / "journal.jsonl").read_text(encoding="utf-8")
+    for address in world.personal():
+        assert address not in told + outbox + journal + run.output + json.dumps(run.result)
+
+
+def test_the_diagnosis_finds_what_was_done_and_only_reads(
+    runbook: BreachRunbook, world: BreachWorld, data_lab: Lab
+) -> None:
+    runbook.backend.update(world.cluster.login(DIAGNOSE))
+    before = runbook.run()
+    cause = before.finding("breach_cause")
+    assert cause["status"] == "degraded", cause["summary"]
+    assert recommended(before) == [EVIDENCE], "a trail with nothing to compare with is no proof that all is well"
+
+    data_lab.break_("breach-suspected")
+    truth, sessions = world.truth(), world.sessions()
+    with world.cluster.only_read():
+        run = runbook.run()
+    assert (run.rc, run.result["outcome"]) == (0, "findings"), run.result["findings"]
+    scope, cause = run.finding("scope")["data"], run.finding("breach_cause")["data"]
+    assert scope["suspect_ids"] == [truth.actor_id]
+    assert set(scope["window"]["addresses"]) == truth.addresses
+    assert (scope["window"]["first_seen"][:19], scope["window"]["last_seen"][:19]) == (
+        f"{truth.first_seen:%Y-%m-%dT%H:%M:%S}",
+        f"{truth.last_seen:%Y-%m-%dT%H:%M:%S}",
+    )
+    assert scope["affected"]["count"] == len(truth.user_ids)
+    (listed,) = run.directory.glob("affected-*.txt")
+    assert sorted(map(int, listed.read_text(encoding="utf-8").split())) == sorted(truth.user_ids)
+    assert listed.stat().st_mode & 0o777 == 0o600
+    assert set(run.finding("addresses")["data"]["suspicious"]) >= truth.addresses
+    trail = run.finding("audit_trail")["data"]
+    assert [each["id"] for each in trail["tampered"]["items"]] == list(truth.tampered_ids)
+    missing = {each for gap in trail["gaps"]["items"] for each in range(gap["from_id"], gap["to_id"] + 1)}
+    assert missing >= set(truth.deleted_ids)
+    assert (cause["cause"], cause["suspects"], cause["card_data"]) == ("mass_export", [str(truth.actor_id)], True)
+    assert [each["cause"] for each in cause["also"]] == ["account_takeover", "audit_tampered"]
+    assert recommended(run) == [EVIDENCE, SESSIONS, ACCESS, *WIDE]
+    assert run.finding("clock")["cause"] == "aware_at_assumed"
+
+    assert world.told.sent() == [], "a diagnosis tells nobody"
+    assert (world.sessions(), world.hold()) == (sessions, None)
+    draft = (run.directory / "notices/regulator-1.txt").read_text(encoding="utf-8")
+    assert str(len(truth.user_ids)) in draft
+    assert schemas.validate("result", run.result) == []
+    assert_no_secret(run, world.secrets())
+
+
+def test_evidence_is_preserved_and_then_the_suspects_are_logged_out(
+    runbook: BreachRunbook, breached: BreachWorld
+) -> None:
+    truth, before = breached.truth(), breached.sessions()
+    others = breached.others_tokens(truth.actor_id)
+    assert breached.refresh_tokens(truth.actor_id) > 0
+    assert str(truth.actor_id) in before.values()
+    with breached.cluster.only_read():
+        checked = runbook.run("--check", runbook_mode="remediate", approved=[EVIDENCE, SESSIONS], **AWARE)
+    assert checked.result["actions"] == []
+    assert (breached.sessions(), breached.hold()) == (before, None)
+    assert not (checked.directory / "evidence").exists()
+    assert breached.told.sent() == []
+
+    run = runbook.approve(EVIDENCE, SESSIONS, **AWARE)
+    assert [(each["id"], each["status"]) for each in run.result["actions"]] == [(EVIDENCE, "done"), (SESSIONS, "done")]
+    assert str(truth.actor_id) not in breached.sessions().values()
+    assert breached.refresh_tokens(truth.actor_id) == 0
+    kept = {name: owner for name, owner in before.items() if owner != str(truth.actor_id)}
+    assert breached.sessions().items() >= kept.items()
+    assert breached.others_tokens(truth.actor_id) == others
+    assert run.directory.name in str(breached.hold())
+    assert verify_incident(run.directory)["intact"] is True
+    found = verdicts(run)
+    assert (found["evidence"], found["sessions_of_suspects"]) == ("resolved", "resolved"), run.result["verification"]
+    assert (found["containment"], run.result["outcome"]) == ("unresolved", "unresolved"), "the export was a mass export"
+
+    (page,) = breached.told.incidents()
+    assert (page["service_id"], page["urgency"], page["status"]) == (SERVICE, "high", "triggered")
+    assert str(len(truth.user_ids)) not in json.dumps(page["title"])
+    said = json.dumps(breached.told.messages(SECURITY))
+    manifest = next(each for each in run.result["evidence"] if each["path"].startswith("evidence/snapshot/"))
+    assert manifest["sha256"] in said, "what proves the evidence is where the directory is not"
+    drafts = {each["purpose"]: each["status"] for each in run.result["notifications"] if each["stage"] == "opened"}
+    assert (drafts["internal"], drafts["status_page"], drafts["customers"]) == ("suppressed", "suppressed", "draft")
+    assert_closed_circle(run, breached)
+    assert_no_secret(run, breached.secrets())
+
+    again = runbook.approve(SESSIONS, incident=run.directory, **AWARE)
+    assert again.result["actions"] == []
+    assert {planned(again, each)["status"] for each in (EVIDENCE, SESSIONS)} == {"not_recommended"}
+    assert len(breached.told.incidents()) == 1, "nobody is paged twice"
+
+
+def test_nothing_is_contained_before_evidence_is_preserved(runbook: BreachRunbook, breached: BreachWorld) -> None:
+    """It is paged all the same, and a page that does not get through is loud and stops nothing."""
+    truth, before = breached.truth(), breached.sessions()
+    with breached.told.broken("pagerduty-down"):
+        run = runbook.approve(SESSIONS, ACCESS, **AWARE)
+    assert run.result["outcome"] == "refused"
+    assert {each["id"]: each["status"] for each in run.result["actions"]} == {SESSIONS: "refused", ACCESS: "refused"}
+    assert all("evidence" in each["reason"] for each in run.result["actions"])
+    assert breached.sessions() == before
+    assert breached.refresh_tokens(truth.actor_id) > 0
+    assert any("NOT PAGED" in each["message"] for each in run.result["notices"]), run.result["notices"]
+    assert breached.told.incidents() == []
+    assert_closed_circle(run, breached)
+
+    why = {"data_breach_evidence_override": "the disk for evidence is lost, decided by the CISO"}
+    run = runbook.approve(ACCESS, incident=run.directory, **AWARE, **why)
+    assert [(each["id"], each["status"]) for each in run.result["actions"]] == [(ACCESS, "done")]
+    assert "decided by the CISO" in json.dumps(run.result["actions"])
+    assert breached.refresh_tokens(truth.actor_id) == 0
+
+
+def test_wide_containment_needs_two_people_and_ends_the_incident(runbook: BreachRunbook, breached: BreachWorld) -> None:
+    truth = breached.truth()
+    everything = (EVIDENCE, SESSIONS, ACCESS, *WIDE)
+    before = breached.sessions()
+    alone = runbook.approve(*WIDE, **AWARE)
+    assert (alone.result["outcome"], alone.result["actions"]) == ("refused", [])
+    assert "second approver" in json.dumps(alone.result["errors"])
+    assert (len(breached.told.incidents()), breached.sessions()) == (1, before), "security is paged all the same"
+
+    digest = alone.result["plan"]["digest"]
+    approval = {
+        "runbook_plan_digest": digest,
+        "runbook_second_approver": "grace",
+        "runbook_reason": "the CISO has decided it",
+    }
+    run = runbook.approve(*everything, incident=alone.directory, **approval, **AWARE)
+    done = [(each["id"], each["status"]) for each in run.result["actions"]]
+    assert [name for name, _ in done] == list(everything), run.result["errors"]
+    assert {status for _, status in done} <= {"done", "nothing_to_do"}, (
+        done,
+        [each["reason"] for each in run.result["actions"]],
+    )
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
+    people = list(truth.user_ids)
+    (left,) = breached.query(
+        "SELECT (SELECT count(*) FROM refresh_tokens WHERE user_id = ANY(%s) AND revoked_at IS NULL) AS refresh,"
+        " (SELECT count(*) FROM users WHERE id = ANY(%s) AND NOT two_factor_required) AS single,"
+        " (SELECT count(*) FROM oauth_grants WHERE user_id = ANY(%s) AND revoked_at IS NULL) AS grants,"
+        " (SELECT count(*) FROM password_resets WHERE user_id = ANY(%s) AND incident = %s) AS resets",
+        *(people, people, people, people),
+        run.directory.name,
+    )
+    assert left == {"refresh": 0, "single": 0, "grants": 0, "resets": len(people)}
+    (foreign,) = breached.query(
+        "SELECT count(*) AS n FROM users WHERE two_factor_required AND NOT id = ANY(%s)", [*people, truth.actor_id]
+    )
+    assert foreign["n"] == 0
+    draft = max((run.directory / "notices").glob("customer-email-*.txt")).read_text(encoding="utf-8")
+    assert "Reset the passwords" in draft
+    assert [each["status"] for each in breached.told.incidents()] == ["resolved"]
+    assert verify_incident(run.directory)["intact"] is True
+    assert_closed_circle(run, breached)
+    assert_no_secret(run, breached.secrets())

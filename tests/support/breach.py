@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the playbook data_breach against the lab, and look at what it preserved, ended and told without it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from incident_runbooks.lab import breach
+from incident_runbooks.lab.breach.truth import TRUSTED_CIDRS, Truth
+from incident_runbooks.lab.lab import Lab
+from support.communications import Communications
+from support.payments import PaymentsRunbook, World
+from support.runbook import Run
+
+SECURITY, LEGAL = "security-private", "analytics"  # the lab has no closed channel of legal's own
+SERVICE = "PSECUR1"
+HOLD = "incidents.brandconnect/evidence-hold"
+
+Json = dict[str, Any]
+
+
+class BreachRunbook(PaymentsRunbook):
+    """The playbook with the lab's inventory.
+
+    Args:
+        lab: which is up, with the data plane.
+        directory: of the test.
+    """
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        super().__init__(lab, directory, "data_breach")
+        directory.chmod(0o700)
+        self.hosts |= {"redis": {}}
+        self.hosts["communications"] = {
+            "slack_channels": {"security": SECURITY, "legal": LEGAL},
+            "pagerduty_service_ids": {"security": SERVICE},
+        }
+        self.variables = {
+            "data_breach_trusted_cidrs": list(TRUSTED_CIDRS),
+            "data_breach_evidence_queries": {"up": "up"},
+            "data_breach_controller": "BrandConnect Ltd",
+        }
+
+    def approve(self, *names: str, incident: Path | None = None, **extra: Any) -> Run:
+        """Run it so that it may do some remediations, in a new incident or in one that there is."""
+        given = {"runbook_mode": "remediate", "approved": list(names), **extra}
+        return self.again(incident, **given) if incident else self.run(**given)
+
+
+class BreachWorld(World):
+    """What the playbook acts on, by other ways than its own.
+
+    Args:
+        lab: which is up, with the data plane.
+
+    Attributes:
+        told: Slack, PagerDuty and the status page.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.told = Communications(lab)
+
+    def truth(self) -> Truth:
+        """Return the attack that the fault injected."""
+        with self.lab.server.connect(self.lab.server.superuser) as connection:
+            truth = breach.recorded(connection)
+        assert truth is not None
+        return truth
+
+    def sessions(self) -> dict[str, str]:
+        """Return the owner of each session in Redis."""
+        host = json.loads((self.lab.directory.path / "inventory.json").read_text(encoding="utf-8"))
+        settings = host["_meta"]["hostvars"]["redis"]
+        with redis.Redis(
+            host=settings["redis_host"], password=settings["redis_password"], decode_responses=True
+        ) as client:
+            return {name: str(client.get(name)) for name in client.scan_iter("sess:*")}
+
+    def refresh_tokens(self, actor: int) -> int:
+        """Return how many refresh tokens of an account are valid."""
+        statement = "SELECT count(*) AS n FROM refresh_tokens WHERE user_id = %s AND revoked_at IS NULL"
+        return int(self.query(statement, actor)[0]["n"])
+
+    def others_tokens(self, actor: int) -> int:
+        """Return how many of others are."""
+        statement = "SELECT count(*) AS n FROM refresh_tokens WHERE user_id <> %s AND revoked_at IS NULL"
+        return int(self.query(statement, actor)[0]["n"])
+
+    def release(self) -> None:
+        """Release the backend, which the lab does not undo."""
+        path = "/apis/apps/v1/namespaces/brandconnect/deployments/backend"
+        self.cluster.api.patch(path, {"metadata": {"annotations": {HOLD: None}}})
+
+    def hold(self) -> str | None:
+        """Return what holds the backend as evidence."""
+        annotations = self.cluster.get("deployments", "backend")["metadata"].get("annotations") or {}
+        held: str | None = annotations.get(HOLD)
+        return held
+
+    def personal(self) -> list[str]:
+        """Return what is personal of the people concerned: their e-mail addresses."""
+        ids = list(self.truth().user_ids)[:200]
+        return [str(row["email"]) for row in self.query("SELECT email FROM users WHERE id = ANY(%s)", ids)]
