@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,9 @@ from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import exit_on_signals, uninterrupted
 from incident_runbooks.render.progress import Progress
+
+if TYPE_CHECKING:
+    from incident_runbooks.execution import Approvals
 
 _TIMEOUT_S = 300.0
 
@@ -49,6 +52,13 @@ REHEARSALS = {
     "auth-down": Rehearsal(fault="jwt-key-stale", approve=("restart-auth",)),
     "api-latency": Rehearsal(fault="latency-missing-index", approve=("create-index",)),
     "ingestion-lag": Rehearsal(fault="social-rate-limited", approve=("slow-ingestion",)),
+    "data-breach": Rehearsal(
+        fault="breach-suspected",
+        approve=(
+            *("preserve-evidence", "revoke-suspect-sessions", "revoke-suspect-access", "revoke-affected-sessions"),
+            *("reset-credentials", "require-2fa", "revoke-oauth"),
+        ),
+    ),
     "webhook-failures": Rehearsal(fault="webhook-secret-stale", approve=("restart-backend",)),
 }
 
@@ -108,8 +118,20 @@ def _rehearse(lab: Lab, kind: IncidentType, rehearsal: Rehearsal, verbosity: int
             hint=f"see: runbook show {diagnosis['incident']['id']}",
         )
     say(f"diagnosed: {expected}; remediating with {', '.join(rehearsal.approve)}")
-    incident = diagnosis["incident"]["id"]
-    return _run(kind, verbosity, mode="remediate", approved=list(rehearsal.approve), incident_id=incident)
+    asked = {"approved": list(rehearsal.approve), "incident_id": diagnosis["incident"]["id"]}
+    return _run(kind, verbosity, mode="remediate", approvals=_approvals(diagnosis, rehearsal), **asked)
+
+
+def _approvals(diagnosis: dict[str, Any], rehearsal: Rehearsal) -> Approvals:
+    """What the approval of these needs beside their ids; in a rehearsal nobody has to be asked."""
+    from incident_runbooks.execution import Approvals  # noqa: PLC0415 - help needs none of it
+
+    risks = {entry["risk"] for entry in diagnosis["plan"]["remediations"] if entry["id"] in rehearsal.approve}
+    if not risks & {"destructive", "irreversible"}:
+        return Approvals()
+    digest, two = str(diagnosis["plan"]["digest"]), "irreversible" in risks
+    second, reason = ("second-person", "a rehearsal") if two else (None, None)
+    return Approvals(plan_digest=digest, second_approver=second, reason=reason)
 
 
 def _run(kind: IncidentType, verbosity: int, **asked: Any) -> dict[str, Any]:
