@@ -26,8 +26,10 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_file
 Json = dict[str, Any]
 
 DRAFTED = "breach_notice_drafted"
+_SEAL = "/tagmanifest-sha256.txt"
 _TEXTS = (
-    *("aware_at", "notified_at", "reference", "delay_reasons", "regulator_url", "contact_name", "contact_email"),
+    *("aware_at", "aware_at_assumed", "notified_at", "risk_reasons", "risk_assessed_by"),
+    *("reference", "delay_reasons", "regulator_url", "contact_name", "contact_email"),
     *("contact_phone", "nature", "occurred_from", "occurred_to", "how_found", "security_contact", "reset_url"),
     "settings_url",
 )
@@ -65,10 +67,12 @@ class ActionModule(RecordingAction):
         breach_notice.check(arguments)
         directory = incident_dir(incident)
         document = read_incident(directory, current_run=run_id() or None)
-        recorded: Json = next((item for item in reversed(document["notices"]) if item["code"] == DRAFTED), {})
-        clock = breach_notice.read_clock(arguments, recorded.get("aware_at"), dt.datetime.now(dt.UTC))
-        measures, caveats = taken(document["actions"], arguments["measures"])
-        caveats += _corrected(recorded, clock)
+        recorded = _recorded(document)
+        clock = breach_notice.read_clock(arguments, recorded, dt.datetime.now(dt.UTC))
+        measures, caveats = taken(
+            document["actions"], document["verification"], arguments["measures"], arguments["people_count"]
+        )
+        caveats += [*_corrected(recorded, clock), *breach_notice.unreasoned(clock)]
         sheet = breach_notice.sheet(arguments, clock, measures, incident)
         check_mode = bool(self._task.check_mode)
         files = breach_drafts.save(directory, breach_drafts.render(sheet), check_mode=check_mode)
@@ -83,6 +87,7 @@ class ActionModule(RecordingAction):
             "blanks": sheet["blanks"],
             "measures": measures,
             "others": sheet["others"],
+            "recorded": _on_record(document, recorded),
             "caveats": caveats + [f"{item['name']} was edited by hand; it stays" for item in files if item["edited"]],
         }
         if not changed or check_mode:
@@ -90,13 +95,36 @@ class ActionModule(RecordingAction):
         return {**found, "record": {"type": "notice", "data": _notice(files, clock)}}
 
 
-def _corrected(recorded: Mapping[str, Any], clock: Clock) -> list[str]:
-    """Another moment of awareness than before moves the deadline: that must not go unseen."""
-    before = recorded.get("aware_at")
-    if not before or before == rfc3339(clock.aware_at):
-        return []
+def _recorded(document: Mapping[str, Any]) -> dict[str, str]:
+    """The moments that somebody has stated in this incident, the last one of each; never one that was assumed."""
+    drafted = [item for item in document["notices"] if item["code"] == DRAFTED]
+    return {name: item[name] for item in drafted for name in ("aware_at", "notified_at") if item.get(name)}
+
+
+def _on_record(document: Mapping[str, Any], recorded: Mapping[str, str]) -> Json:
+    """What earlier runs of the incident have left that later decisions need, and what this run did."""
+    seals: dict[str, str] = {}
+    for item in document["evidence"]:
+        path = str(item.get("path"))
+        if path.endswith(_SEAL):
+            seals.setdefault(path, str(item.get("sha256")))  # the first is the one of when it was made
+    done = [item for item in document["actions"] if item["run_id"] == run_id() and not item.get("check_mode")]
+    return {
+        "drafted": any(item["code"] == DRAFTED and item["run_id"] != run_id() for item in document["notices"]),
+        "aware_at": recorded.get("aware_at"),
+        "notified_at": recorded.get("notified_at"),
+        "actions": {str(item["id"]): item["status"] for item in done if not item.get("rolls_back")},
+        "seals": seals,
+    }
+
+
+def _corrected(recorded: Mapping[str, str], clock: Clock) -> list[str]:
+    """Another moment than before moves the deadline, or makes it met or missed: that must not go unseen."""
+    now_said = {"aware_at": clock.aware_at, "notified_at": clock.notified_at}
     return [
-        f"aware_at was {before} in an earlier notice and is {rfc3339(clock.aware_at)} now; say why, in the register"
+        f"{name} was {before} in an earlier notice and is {rfc3339(moment)} now; say why, in the register"
+        for name, moment in now_said.items()
+        if (before := recorded.get(name)) and moment and before != rfc3339(moment)
     ]
 
 
@@ -112,7 +140,10 @@ def _notice(files: list[Json], clock: Clock) -> Json:
         "message": f"Drafts of the notices of a breach were written, and nothing was sent: {names}",
         "component": None,
         "files": inside,
-        "aware_at": rfc3339(clock.aware_at),
+        # what is assumed is no fact, and must not become one in the next run
+        "aware_at": None if clock.assumed else rfc3339(clock.aware_at),
+        "aware_at_assumed": rfc3339(clock.aware_at) if clock.assumed else None,
+        "notified_at": rfc3339(clock.notified_at) if clock.notified_at else None,
         "deadline": rfc3339(clock.deadline),
         "at": now(),
     }

@@ -11,8 +11,10 @@ version_added: 0.1.0
 description:
   - Finds addresses that take far more than before, those that guess passwords, and those that are new and take many
     records slowly, over days.
-  - Networks that are trusted are left out, and an address that many actors share is nobody's. Where one address has
-    almost all rows, the application records its proxy's address and not its clients', and nothing can be told.
+  - Networks that are trusted are left out, and an address that many actors share and have shared before is nobody's.
+    Where one address has almost all rows, the application records its proxy's address and not its clients', and nothing
+    can be told.
+  - Whether an address is new is told by the first 64 bits of one of IPv6. C(::ffff:192.0.2.1) is C(192.0.2.1).
   - A database that is down, slow or refuses is a result with a C(cause) and the status V(unknown), not a failure.
 author:
   - incident-runbooks contributors (@brandconnect)
@@ -86,7 +88,7 @@ options:
     type: float
     default: 10.0
   shared_by:
-    description: An address with so many actors is a proxy's or a network's.
+    description: An address with so many actors, most of whom have come from it before, is a proxy's or a network's.
     type: int
     default: 10
   proxy_share:
@@ -165,11 +167,15 @@ hint:
 status:
   description:
     - V(degraded) with suspicious addresses, V(ok) without where they could be told, otherwise V(unknown).
+    - V(ok) needs rows of O(actions) or O(export_actions), most of them with an address, all of which can be read, and
+      rows from before.
   returned: success
   type: str
   sample: degraded
 client_ip_recorded:
-  description: Whether no address has more than O(proxy_share) of the rows; V(null) where no row has any.
+  description:
+    - Whether no address has more than O(proxy_share) of the rows; V(null) where more than half of the rows have none
+      that can be read.
   returned: success
   type: bool
   sample: true
@@ -179,7 +185,7 @@ top:
   type: dict
   sample: {address: 192.0.2.10, events: 10021, share: 0.1476}
 suspicious_addresses:
-  description: Addresses that few use and that are suspicious.
+  description: Addresses that are suspicious.
   returned: success
   type: list
   elements: str
@@ -190,7 +196,7 @@ suspicious_count:
   type: int
   sample: 2
 shared_addresses:
-  description: Addresses that are not trusted and that O(shared_by) actors or more use.
+  description: Addresses that are not trusted, and that O(shared_by) actors or more use as most of them did before.
   returned: success
   type: list
   elements: str
@@ -205,7 +211,9 @@ addresses:
       description: The address.
       type: str
     kinds:
-      description: V(loud), V(slow), V(guessing), or V(shared) alone.
+      description:
+        - V(loud), V(slow), V(guessing), V(exports) from a new address where that is not loud, and V(shared). An address
+          that is V(shared) alone is not suspicious.
       type: list
       elements: str
     reasons:
@@ -235,7 +243,7 @@ addresses:
       type: list
       elements: int
     new:
-      description: Whether the baseline has no row of it.
+      description: Whether the baseline has no row of it, or of its network in IPv6.
       type: bool
     new_for_actors:
       description: For how many of the actors it is new.

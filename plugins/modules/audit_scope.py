@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Compares what each actor read and exported with the same hours of the weeks before, and with where the actor has
     come from. What is unusual makes a suspect, with the reasons.
+  - Addresses of IPv6 are compared by their first 64 bits, as devices change the rest each day. C(::ffff:192.0.2.1) is
+    C(192.0.2.1).
   - The actor is the account that was used, and not who is affected. Those are the owners of the records that were read.
   - Says whether the trail itself can be trusted, by identifiers that are missing and times that go backwards.
   - A database that is down, slow or refuses is a result with a C(cause) and the status V(unknown), not a failure.
@@ -70,7 +72,9 @@ options:
     type: float
     default: 5.0
   min_records:
-    description: Fewer different records than this, read from new addresses, are no reason to suspect anybody.
+    description:
+      - Fewer different records than this, read from new addresses, are no reason to suspect anybody.
+      - One export that names no record, or that reads in bulk, is enough where the actor has never exported before.
     type: int
     default: 25
   min_failed_logins:
@@ -88,13 +92,15 @@ options:
     type: int
     default: 60
   shared_by:
-    description: An address with so many actors is a proxy's or a network's, and not reported as the attacker's.
+    description:
+      - An address with so many actors, most of whom have come from it before, is a proxy's or a network's, and not
+        reported as the attacker's.
     type: int
     default: 10
   owners:
     description:
       - For each type of record the query for whom it is about, by C(%(ids\)s), an array of text. Its first column is
-        the record's identifier as text, its second the person's.
+        the record's identifier as text, its second the person's. A record may have several rows.
       - Replaces the defaults, which know V(user), V(creator), V(brand), V(campaign) and V(payment) of the platform.
     type: list
     elements: dict
@@ -107,6 +113,14 @@ options:
         description: The query. Tables without a schema are looked for in O(schema).
         type: str
         required: true
+  expected_actors:
+    description:
+      - Accounts whose activity is known, such as a backup's or a penetration test's. They are told in RV(expected), and
+        are neither suspects nor count for RV(affected), RV(resources) and RV(window).
+      - What one of them did from an address that is new for it is not excused.
+    type: list
+    elements: int
+    default: []
   affected_file:
     description:
       - Also write the identifiers of all affected people into this new file, one a line, with the mode 0600. Its folder
@@ -196,6 +210,9 @@ status:
   description:
     - V(down) with suspects and a confidence of V(medium) or V(high), V(degraded) with less or with a trail that was
       changed, V(ok) where all could be looked at and nothing was found, otherwise V(unknown).
+    - V(ok) needs rows of O(actions) or O(export_actions), each with an actor, most with an address, which can be read,
+      and rows from before. It is V(unknown) where somebody exported more than expected, or read a lot without a
+      history, which is too little to suspect them.
   returned: success
   type: str
   sample: down
@@ -220,13 +237,13 @@ suspects:
       description:
         - C(reason) with a C(text). V(exports), more than expected; V(new_addresses), records read from where the actor
           has not come from; V(above_baseline), more reads than expected; V(failed_logins) from new addresses;
-          V(no_history), nothing to compare with.
+          V(no_history), nothing to compare with, so that neither V(new_addresses) nor V(above_baseline) make a suspect.
       type: list
       elements: dict
     attributed:
       description:
         - V(new_addresses) where only rows from these count as the attacker's, V(all) where nothing tells them from the
-          actor's own.
+          actor's own, as where what is unusual came from an address that is not new.
       type: str
     first_seen:
       description: Time of the first row that counts.
@@ -279,6 +296,17 @@ suspect_ids:
   type: list
   elements: int
   sample: [65]
+expected:
+  description:
+    - What O(expected_actors) did. C(new_addresses) is whether one came from an address that is new for it; then it is
+      not C(excused), and looked at as any other actor.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {actor_id: 73, events: 1204, reads: 0, exports: 1204, failed_logins: 0, records: 200,
+       first_seen: "2026-11-14T00:10:02.470420Z", last_seen: "2026-11-27T02:50:31.470420Z", new_addresses: false,
+       excused: true}
 window:
   description: When the rows that count were written, by which actors, from which addresses of the attacker's own.
   returned: success
@@ -311,17 +339,20 @@ affected:
       type: list
       elements: dict
     complete:
-      description: Whether all records were looked at, each has an owner, and no export was without a record.
+      description:
+        - Whether nobody is missing as far as the trail can tell. All suspects, addresses and records were looked at,
+          each record has an owner, no read or export was without an actor or a record, and the trail was not changed.
       type: bool
     file:
       description: The file of O(affected_file), and the C(problem) where it was not written.
       type: dict
   sample: {count: 1142, ids: ["1", "2"], omitted: 1140, records: 1203, records_without_owner: 0,
-           by_type: [{resource_type: user, records: 1139, people: 1139}], complete: true,
+           by_type: [{resource_type: user, records: 1139, people: 1139}], complete: false,
            file: {path: /srv/incidents/inc-7/affected.txt, sha256: 3b0c44298fc1, bytes: 5311, people: 1142,
                   written: true, problem: null}}
 resources:
-  description: What rows that count did, by actor, type and action; exports first. C(records) are different ones.
+  description: What rows that count did, by actor, type and action; exports first. C(records) are different ones,
+    C(unnamed) counts rows that name none or are of a bulk action.
   returned: success
   type: list
   elements: dict
@@ -346,10 +377,14 @@ tampered:
                     expected_after: "2026-11-20T19:59:00.000000Z", expected_before: "2026-11-20T20:01:00.000000Z",
                     in_window: true}]}
 totals:
-  description: Rows in this time, those without actor or address, those whose address is none, and candidates.
+  description:
+    - Rows in this time, those without actor or address, those whose address is none, and candidates.
+    - C(taken) are rows of O(actions) and O(export_actions), and those of them without an actor, without an address that
+      can be read, and with one that cannot.
   returned: success
   type: dict
-  sample: {events: 67901, without_actor: 0, without_address: 1320, unreadable_addresses: 0, candidates: 1}
+  sample: {events: 67901, without_actor: 0, without_address: 1320, unreadable_addresses: 0, taken: 41822,
+           taken_without_actor: 0, taken_without_address: 811, taken_unreadable: 0, candidates: 1}
 unlisted_actions:
   description: The most frequent actions that no option names, which were not looked at.
   returned: success
@@ -444,6 +479,7 @@ SPEC = ModuleSpec(
                 "query": {"type": "str", "required": True},
             },
         },
+        "expected_actors": {"type": "list", "elements": "int", "default": []},
         "affected_file": {"type": "path"},
         "max_items": {"type": "int", "default": 50},
         "max_candidates": {"type": "int", "default": 200},

@@ -36,7 +36,8 @@ options:
   expected_actors:
     description:
       - Ids of accounts whose activity is known, such as that of a backup or of a penetration test.
-      - They are no suspects.
+      - They are no suspects. Give them to M(brandconnect.incidents.audit_scope) as well, so that whom they concern is
+        not counted. It excuses nothing that came from an address that is new for them; then they are suspects.
     type: list
     elements: str
     default: []
@@ -54,6 +55,11 @@ options:
     description: Whether data of payment cards may be concerned, whatever the trail says.
     type: bool
     default: false
+  people_types:
+    description: Types of records that are about people. An export of another one that names no record concerns nobody.
+    type: list
+    elements: str
+    default: [user, creator, brand, campaign, payment]
   mass_people:
     description: An export is a mass export when data of so many people was taken, or
     type: int
@@ -89,7 +95,7 @@ cause:
     - V(credential_leak) when O(leaked) names any.
     - V(account_takeover) when there are accounts under suspicion.
     - V(audit_tampered) when rows are missing from the trail, or their times do not fit.
-    - V(expected_activity) when all that is unusual was done by O(expected_actors).
+    - V(expected_activity) when all that is unusual was done by O(expected_actors), and all that could tell was asked.
     - V(none) when nothing is unusual, and all that could tell was asked.
     - V(unknown) otherwise, see RV(gaps).
   returned: success
@@ -114,7 +120,11 @@ also:
   elements: dict
   sample: [{cause: account_takeover, reason: "1 account used as their owners do not, for data of 1142 people"}]
 recommend:
-  description: What helps, ids of remediations of the runbook data-breach, in the order in which it is done.
+  description:
+    - What helps, ids of remediations of the runbook data-breach, in the order in which it is done.
+    - While the confidence of the trail is low, nothing that cannot be taken back, except for accounts of O(actors).
+    - Of more than 20 accounts under suspicion the sessions are ended by V(revoke-affected-sessions), which needs two
+      approvals.
   returned: success
   type: list
   elements: str
@@ -122,12 +132,14 @@ recommend:
 wide:
   description:
     - Whether more than the accounts under suspicion have to be dealt with.
-    - V(false) while those concerned cannot be told from those of O(expected_actors).
+    - V(false) while the confidence of the trail is low.
   returned: success
   type: bool
   sample: true
 everybody:
-  description: Whether those concerned cannot be told from the others.
+  description:
+    - Whether those concerned cannot be told from the others, as it is not known who they are, or an export of
+      O(people_types) names no record.
   returned: success
   type: bool
   sample: false
@@ -196,6 +208,7 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_cause import breach_cause
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_cause_facts import (
+    PEOPLE_TYPES,
     Said,
     read_facts,
 )
@@ -227,6 +240,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         leaked=tuple(params["leaked"]),
         pods=tuple(params["suspect_pods"]),
         card_data=params["card_data"],
+        people_types=tuple(params["people_types"]),
     )
     mass = (params["mass_people"], params["mass_records"])
     facts = read_facts(params["scope"] or {}, params["addresses"] or {}, params["workload"] or {}, said, mass)
@@ -238,6 +252,7 @@ SPEC = ModuleSpec(
     argument_spec={
         **{name: {"type": "dict", "default": {}} for name in ("scope", "addresses", "workload")},
         **{name: {"type": "list", "elements": "str", "default": []} for name in _LISTS},
+        "people_types": {"type": "list", "elements": "str", "default": list(PEOPLE_TYPES)},
         "card_data": {"type": "bool", "default": False},
         "mass_people": {"type": "int", "default": 100},
         "mass_records": {"type": "int", "default": 100},

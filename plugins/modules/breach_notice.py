@@ -14,8 +14,8 @@ description:
     with mode 0600. B(It never sends anything.)
   - Computes the regulator's deadline. It is 72 hours of a clock after somebody became aware, across weekends and
     changes of the clocks. Afterwards the draft asks for the reasons for the delay.
-  - Measures are named only where the record of the incident shows that they were done and were not given back. Of what
-    was done in part, people are not told.
+  - Measures are named only where the record of the incident shows that they were done and were not given back. People
+    are not told of what was done in part, was done for others than them, or has a verification that is unresolved.
   - What is not known is a marked blank in the drafts, and among RV(blanks). Nothing is made up.
   - A version of a draft is written once. When something changes, the next version is written beside it, since people
     may have worked on the earlier one.
@@ -28,17 +28,32 @@ options:
       - When somebody became aware of the breach, RFC 3339 with a time zone. The 72 hours begin then.
       - It is recorded, and needed once. Another one later is used, and said among RV(caveats).
     type: str
+  aware_at_assumed:
+    description:
+      - From when on the 72 hours are counted while nobody has said O(aware_at), such as the beginning of the incident.
+      - It is never recorded as O(aware_at). The drafts mark it as C(ASSUMED), and V(aware_at) stays among RV(blanks).
+      - It is ignored once O(aware_at) is given or recorded. Where O(notified_at) lies before it, that is taken.
+    type: str
   notified_at:
-    description: When the regulator was first notified, RFC 3339 with a time zone. Leave it out while it was not.
+    description:
+      - When the regulator was first notified, RFC 3339 with a time zone. Leave it out while it was not.
+      - It is recorded, and needed once. Another one later is used, and said among RV(caveats).
     type: str
   risk:
     description:
       - The risk to people, as somebody has assessed it. V(unlikely) needs no notification, V(risk) one of the
         regulator, V(high) also one of the people concerned, without undue delay.
-      - While it is V(unknown), the duty to notify the regulator is taken to be there.
+      - While it is V(unknown), the duty to notify the regulator is taken to be there. The same holds for V(unlikely)
+        without O(risk_reasons) and O(risk_assessed_by).
     type: str
     choices: [unlikely, risk, high, unknown]
     default: unknown
+  risk_reasons:
+    description: Why the risk was assessed so. It goes into the register, Art. 33(5).
+    type: str
+  risk_assessed_by:
+    description: Who has assessed it and answers for that, likewise.
+    type: str
   phase:
     description: Whether this is the first notification, or V(further) information in phases, Art. 33(4).
     type: str
@@ -127,6 +142,11 @@ options:
       - How executed remediations are worded. The id of a remediation, with the texts C(regulator) and C(people).
       - Known are V(quarantine-pod), V(revoke-sessions), V(revoke-tokens), V(reset-credentials), V(require-2fa) and
         V(revoke-oauth). Of others the regulator reads the title, and people nothing.
+      - For whom one was done is C(scope) in C(before) or in a target of its record, V(suspects), V(affected) or
+        V(all). People are told of V(reset-credentials), V(require-2fa) and V(revoke-oauth) only where it is one of the
+        last two, and where C(count) of the targets is not less than O(people_count).
+      - The verification of a remediation is the check of the same name, with underscores. For sessions it is
+        C(sessions_of_suspects), C(sessions_of_affected) or C(sessions_of_all), for pods C(quarantine).
     type: dict
     default: {}
   security_contact:
@@ -204,7 +224,8 @@ sent:
   sample: false
 clock:
   description:
-    - C(aware_at), C(deadline) in UTC and C(deadline_local), which is null where the time zone is not known here;
+    - C(aware_at); C(assumed), whether that is O(aware_at_assumed).
+    - C(deadline) in UTC and C(deadline_local), which is null where the time zone is not known here;
       C(elapsed_s), C(remaining_s), negative when it is over and null once notified, C(late) and C(late_by_s).
     - C(state) is V(running), V(overdue), V(notified), V(notified_late) or V(not_required).
     - C(regulator_duty) and C(people_duty) are V(required), V(not_required) or V(undecided).
@@ -213,6 +234,7 @@ clock:
   type: dict
   sample:
     aware_at: "2026-11-27T21:40:00.000000Z"
+    assumed: false
     deadline: "2026-11-30T21:40:00.000000Z"
     deadline_local: Monday 30 November 2026 21:40 GMT
     elapsed_s: 75600.0
@@ -254,7 +276,9 @@ blanks:
   elements: str
   sample: [how_found, consequences]
 measures:
-  description: The measures that the record shows as done, with their words; C(people) is null where they are not told.
+  description:
+    - The measures that the record shows as done, with their words. C(people) is null where they are not told.
+    - C(scope) is V(suspects), V(affected) or V(all), and null where it is not recorded for whom it was done.
   returned: success
   type: list
   elements: dict
@@ -262,16 +286,32 @@ measures:
     - id: revoke-sessions
       at: "2026-11-28T18:20:12.000000Z"
       partly: false
-      regulator: The sessions concerned were ended.
-      people: Ended the sessions concerned
+      scope: suspects
+      regulator: The sessions of the accounts under suspicion were ended.
+      people: Ended the sessions of the accounts that were misused
 others:
   description: Who else may have to be told.
   returned: success
   type: list
   elements: str
   sample: ["the cyber insurer, within the time of the policy"]
+recorded:
+  description:
+    - What the record of the incident has. C(drafted), whether an earlier run has drafted notices; C(aware_at) and
+      C(notified_at), as somebody has stated them.
+    - C(actions), the last status of each remediation in this run, by its id; C(seals), the SHA-256 of each bundle of
+      evidence by its path in the incident's directory, as it was recorded first.
+  returned: success
+  type: dict
+  sample:
+    drafted: true
+    aware_at: "2026-11-27T21:40:00.000000Z"
+    notified_at: null
+    actions: {revoke-suspect-sessions: done}
+    seals: {evidence/snapshot/tagmanifest-sha256.txt: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}
 caveats:
-  description: What is not told and why, a moment of awareness that was changed, and drafts that somebody has edited.
+  description:
+    - What is not told and why, a moment that was changed, a risk without reasons, and drafts that somebody has edited.
   returned: success
   type: list
   elements: str

@@ -39,6 +39,12 @@ options:
     description: Name of the bundle. One that is finished stays as it is; to collect again, give another name.
     type: str
     default: snapshot
+  anchor_sha256:
+    description:
+      - RV(sha256) of the finished bundle, as the incident's journal has it. The module fails when the bundle is not
+        that one, or not finished; C(changed_files) then names them.
+      - Without it, nobody finds out that every list of a bundle was rewritten.
+    type: str
   sources:
     description: What is collected.
     type: list
@@ -59,7 +65,7 @@ options:
     elements: str
     default: []
   max_bytes:
-    description: Bytes of the bundle. Logs are cut off there, which RV(truncated) tells; anything else counts as failed.
+    description: Bytes of the bundle. What does not fit counts as failed; what had come until then is kept.
     type: int
     default: 21474836480
   source_timeout:
@@ -156,7 +162,12 @@ requirements:
   - pyrage >= 1.2 for the dump, which also needs the program pg_dump, on the host that runs the module
 notes:
   - In check mode every system is asked what there is and how large it may be. Nothing is collected or written.
+  - A bundle that was finished before is compared with its lists and its custody log, in check mode as well. Sizes are
+    compared of all files, the content of the smallest, 256 MiB together; C(runbook verify) reads all of it. When
+    something differs, the module fails and C(changed_files) names them.
   - The reserved login of the database is not used, and O(statement_timeout) is replaced by O(source_timeout).
+  - Whether a log is of the container that was there is asked once more when it was read; a container that was started
+    again meanwhile is one of RV(missing), and its previous log is collected too.
   - In Kubernetes it needs C(get) on C(pods/log), and C(list) on C(pods), C(services), C(events), C(secrets),
     C(deployments), C(replicasets), C(statefulsets) and C(daemonsets).
   - In PostgreSQL it needs C(SELECT) on the audit trail, and on what is dumped. A dump holds the rows that a C(SELECT)
@@ -218,12 +229,14 @@ resumed:
   type: bool
   sample: false
 partial:
-  description: Whether something could not be collected; V(null) in check mode.
+  description: Whether something could not be collected; V(null) in check mode, unless it was finished before.
   returned: success
   type: bool
   sample: false
 sha256:
-  description: SHA-256 of C(tagmanifest-sha256.txt), which stands for every byte of the bundle; V(null) in check mode.
+  description:
+    - SHA-256 of C(tagmanifest-sha256.txt), which stands for every byte of the bundle.
+    - V(null) in check mode, unless it was finished before.
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -241,7 +254,7 @@ anchor:
     bytes: 431
     truncated: false
 files:
-  description: A list of RV(anchor), for M(brandconnect.incidents.evidence); empty in check mode.
+  description: A list of RV(anchor), for M(brandconnect.incidents.evidence); empty where that is V(null).
   returned: success
   type: list
   elements: dict
@@ -346,17 +359,18 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     now = dt.datetime.now(dt.UTC)
     work = Preserving(params, now)
-    if check_mode and not (params["directory"] and is_finished(work.directory)):
+    if not params["directory"] and (params["anchor_sha256"] or not check_mode):
+        raise IncidentsError(f"{decisions.ATTEMPTED}: directory is needed; give the incident's")
+    recorded = bool(params["anchor_sha256"])
+    if check_mode and not recorded and not (params["directory"] and is_finished(work.directory)):
         work.plan()
         return _result(work, now) | decisions.planned(work.sources)
-    if not params["directory"]:
-        raise IncidentsError(f"{decisions.ATTEMPTED}: directory is needed; give the incident's")
     resumed = was_begun(work.directory)
     with open_bundle(params, work.directory) as bundle:
         finished = bundle.sealed
         if not finished:
             work.collect(bundle)
-        sealed = bundle.finish()
+        sealed = bundle.found if check_mode and bundle.found else bundle.finish()
     return _result(work, now) | _sealed(sealed, finished=finished) | {"resumed": resumed and not finished}
 
 
@@ -424,6 +438,7 @@ SPEC = ModuleSpec(
         "incident": {"type": "str", "required": True},
         "custodian": {"type": "str", "required": True},
         "name": {"type": "str", "default": "snapshot"},
+        "anchor_sha256": {"type": "str"},
         "sources": {
             "type": "list",
             "elements": "str",

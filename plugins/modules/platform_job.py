@@ -170,7 +170,9 @@ status:
     - V(done) when all batches succeeded.
     - V(nothing_to_do) when the job found nothing left to change, or there are no ids.
     - V(partial) when some succeeded, V(failed) when none did, or when a job did more than it was asked.
-    - V(unknown) when it is not known what became of a batch.
+    - V(unknown) when it is not known what became of a batch. So it is where a job ended with an exit code other than
+      0, 126 and 127 and did not say that it did none, since it may have done a part, and where its answer counts
+      others than it names.
     - V(refused) with the word in RV(refusal).
   returned: success
   type: str

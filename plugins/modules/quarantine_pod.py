@@ -13,7 +13,10 @@ description:
     ReplicaSet or DaemonSet makes a clean pod in its place. The pod goes on, with its memory and its files.
   - A NetworkPolicy that lets nothing in or out of pods with O(quarantine_label) is made first, where it is missing.
   - What was taken off stands in the annotation C(incidents.brandconnect/quarantine) of the pod, with the incident, the
-    person, the time and the reason. With O(state=released) it is given back, by the same incident only.
+    person, the time, the reason, the label and the policy. With O(state=released) it is given back, by the same
+    incident only.
+  - A pod counts as quarantined only where its labels say so too. Otherwise it is quarantined again, also where the
+    annotation cannot be read.
   - Either all pods are changed or, when something speaks against one of them, none.
 author:
   - incident-runbooks contributors (@brandconnect)
@@ -63,6 +66,37 @@ options:
     description: Seconds to wait until the clean pods are ready, 0 to 600.
     type: int
     default: 30
+  evidence_anchor:
+    description:
+      - The finished bundle of evidence of O(incident), as the journal has it. Needed to act, unless
+        O(evidence_override) or O(state=released). Its seal is read, not each of its files.
+    type: dict
+    suboptions:
+      path:
+        description: Absolute path of its C(tagmanifest-sha256.txt).
+        type: path
+        required: true
+      sha256:
+        description: SHA-256 of that file.
+        type: str
+        required: true
+      name:
+        description: Not used, so that the anchor can be given as the bundle has it.
+        type: str
+      source:
+        description: Not used, as O(evidence_anchor.name).
+        type: str
+      bytes:
+        description: Not used, as O(evidence_anchor.name).
+        type: int
+      truncated:
+        description: Not used, as O(evidence_anchor.name).
+        type: bool
+  evidence_override:
+    description:
+      - Why pods are quarantined although nothing was preserved, in 10 characters or more. It stands in RV(caveats) and
+        RV(results).
+    type: str
   targets:
     description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
     type: list
@@ -104,6 +138,7 @@ EXAMPLES = r"""
     pods: [backend-7d4b9c-x2x7k]
     incident: data-breach-20261123T231455Z-3fa1
     reason: it called an address that nobody knows
+    evidence_anchor: "{{ snapshot.anchor }}"
     targets: "{{ plan.targets }}"
 
 - name: Give it back after a false alarm
@@ -132,7 +167,7 @@ refusal:
   description:
     - With V(nothing_to_do), V(no_change).
     - With V(refused), V(plan_changed), V(not_found), V(being_deleted), V(held_by_other), V(evidence_hold),
-      V(unsupported), V(label_missing), V(label_not_selected), V(still_served) or V(policy_differs).
+      V(unsupported), V(label_missing), V(label_not_selected), V(still_served), V(policy_differs) or V(no_evidence).
     - Null otherwise.
   returned: success
   type: str
@@ -153,8 +188,8 @@ targets:
        uid: 5a8e2c1e-3f0b-4a53-9d0c-0d5f6a1b2c3d, labels: {app: backend}}
 before:
   description:
-    - The pods before, with C(quarantined), of which C(incident), C(by), C(since) and C(reason), C(labels), the names of
-      the C(services) that choose each, its C(owner) and C(ready).
+    - The pods before, with C(quarantined), by annotation and labels, the C(incident), C(by), C(since) and C(reason) of
+      the annotation, C(labels), the names of the C(services) that choose each, its C(owner) and C(ready).
     - C(policy) with C(name) and C(exists), and C(policies_enforced_by), the network plugin that can enforce policies;
       null when none is known.
   returned: success
@@ -176,6 +211,8 @@ results:
     - What became of the policy and of each pod, with C(result) and C(reason). V(created), V(exists), V(quarantined),
       V(released), V(would_be_created), V(would_be_quarantined), V(would_be_released) or V(not_attempted); in a failure
       V(unknown) when no answer came.
+    - Where O(evidence_override) was needed, an entry of the kind C(Evidence) with the incident as its name, the result
+      V(overridden) and the reason.
   returned: success
   type: list
   elements: dict
@@ -210,6 +247,9 @@ denied:
 
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
+    evidence_options,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
@@ -217,7 +257,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     kubernetes_secrets,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_quarantine import Work
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import read_wish
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_wish import read_wish
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
@@ -235,7 +275,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if not 0 <= params["wait_s"] <= LONGEST_WAIT_S:
         raise IncidentsError(f"Choosing the pods: wait_s must be 0 to {LONGEST_WAIT_S}, not {params['wait_s']}")
     with Cluster(params) as cluster:
-        work = Work(cluster, wish, params["wait_s"])
+        work = Work(cluster, wish, params)
         try:
             work.do(check_mode=check_mode)
         except KubernetesError as error:
@@ -259,6 +299,7 @@ SPEC = ModuleSpec(
         "held_by": {"type": "str"},
         "max_pods": {"type": "int", "default": 3},
         "wait_s": {"type": "int", "default": 30},
+        **evidence_options(),
         "targets": {"type": "list", "elements": "dict"},
     },
     secrets=kubernetes_secrets,

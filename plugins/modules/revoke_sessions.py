@@ -52,7 +52,8 @@ options:
   owner_field:
     description:
       - Where the id of the account stands in a session. In a JSON object its path, such as C(passport.user), in a hash
-        the name of the field. Without it the value is the id.
+        the name of the field. Without it the value is the id, and a value of JSON is nobody's.
+      - Sessions whose owner cannot be told are left, and RV(status) is never V(done) or V(nothing_to_do) then.
     type: str
   refresh_schema:
     description: Schema of the table of the refresh tokens.
@@ -63,7 +64,7 @@ options:
     type: str
     default: refresh_tokens
   refresh_id_column:
-    description: Its column with the row's id.
+    description: Its column with the row's id. It has to have a unique index of its own.
     type: str
     default: id
   refresh_owner_column:
@@ -91,16 +92,16 @@ options:
     type: path
   evidence_anchor:
     description:
-      - What shows that evidence was preserved before, a file and its SHA-256, such as the C(tagmanifest-sha256.txt) of
-        an evidence bundle. The file is compared with it.
+      - The finished bundle of evidence of O(incident), as the journal has it. Needed to act, unless
+        O(evidence_override). Its seal is read, not each of its files.
     type: dict
     suboptions:
       path:
-        description: Absolute path.
+        description: Absolute path of its C(tagmanifest-sha256.txt).
         type: path
         required: true
       sha256:
-        description: Hexadecimal.
+        description: SHA-256 of that file.
         type: str
         required: true
       name:
@@ -118,10 +119,10 @@ options:
   evidence_override:
     description:
       - Why sessions are ended although O(directory) or O(evidence_anchor) is missing, or not all of the sessions could
-        be saved. It is recorded.
+        be saved, in 10 characters or more. It stands in RV(caveats) and RV(results).
     type: str
   incident:
-    description: Id of the incident that the evidence belongs to.
+    description: Id of the incident that the evidence belongs to. Without it no evidence counts.
     type: str
   custodian:
     description: Who answers for the evidence; the operator of the run unless given.
@@ -197,7 +198,8 @@ reason:
 refusal:
   description:
     - With V(nothing_to_do), V(no_change).
-    - With V(refused), V(plan_changed), V(too_many), V(no_evidence), V(loading), V(replica) or V(cluster).
+    - With V(refused), V(plan_changed), V(too_many), V(no_evidence), V(owners_unknown) when none that can be told is
+      meant and there are some of which it cannot be told, V(loading), V(replica) or V(cluster).
     - Null otherwise.
   returned: success
   type: str
@@ -217,9 +219,10 @@ targets:
   elements: dict
   sample:
     - {store: refresh, server: "db.example.com:5432, database brandconnect", table: public.refresh_tokens,
-       scope: suspects, actors: 1, actors_sha256: 0b8f1d1e0b5a, actor_ids: ["1042"], at_most: 10000}
-    - {store: sessions, address: "redis.example.com:6379", pattern: "sess:*", scope: suspects, actors: 1,
+       id_column: id, owner_column: user_id, revoked_column: revoked_at, scope: suspects, actors: 1,
        actors_sha256: 0b8f1d1e0b5a, actor_ids: ["1042"], at_most: 10000}
+    - {store: sessions, address: "redis.example.com:6379", pattern: "sess:*", owner_field: "", scope: suspects,
+       actors: 1, actors_sha256: 0b8f1d1e0b5a, actor_ids: ["1042"], at_most: 10000}
 before:
   description:
     - How many there are before, by store. C(owned) are those that are meant. Of C(sessions) also C(others) and
@@ -238,7 +241,7 @@ results:
   description:
     - What became of each store, with C(result), V(revoked), V(would_revoke), V(failed), V(unknown) or
       V(not_attempted), C(count), C(ids) of at most 50 of the rows, and C(reason).
-    - Where evidence was missing, an entry C(evidence) with the result V(overridden) and the reason.
+    - Where O(evidence_override) was needed, an entry C(evidence) with the result V(overridden) and the reason.
   returned: success
   type: list
   elements: dict
@@ -252,7 +255,9 @@ caveats:
   elements: str
   sample: [access tokens that the platform takes without looking for the session stay good until they expire]
 files:
-  description: What was saved, for the module M(brandconnect.incidents.evidence).
+  description:
+    - What was saved, for the module M(brandconnect.incidents.evidence). A further bundle for each look that found
+      sessions which had come meanwhile, and for the rows that were revoked where they are not those that were saved.
   returned: success
   type: list
   elements: dict
@@ -277,6 +282,9 @@ hint:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
+    evidence_options,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_options import (
     postgres_argument_spec,
     postgres_secrets,
@@ -337,18 +345,7 @@ SPEC = ModuleSpec(
         "max_keys": {"type": "int", "default": 10000, "no_log": False},
         "batch": {"type": "int", "default": 500},
         "directory": {"type": "path"},
-        "evidence_anchor": {
-            "type": "dict",
-            "options": {
-                "path": {"type": "path", "required": True},
-                "sha256": {"type": "str", "required": True},
-                "name": {"type": "str"},
-                "source": {"type": "str"},
-                "bytes": {"type": "int"},
-                "truncated": {"type": "bool"},
-            },
-        },
-        "evidence_override": {"type": "str"},
+        **evidence_options(),
         "incident": {"type": "str"},
         "custodian": {"type": "str"},
         "run_id": {"type": "str"},

@@ -30,6 +30,10 @@ INDEX = "drafts.json"
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "common" / "templates" / "breach"
 KINDS: Mapping[str, str] = {"regulator": "txt", "people": "txt", "customer-email": "txt", "register": "json"}
 _EMPTY_LINES = re.compile(r"\n{3,}")
+_ASSESSMENT: Mapping[str, str] = {
+    "risk_reasons": "why it is unlikely that people are at risk",
+    "risk_assessed_by": "who has assessed the risk",
+}
 _NOT_IN_REGISTER = frozenset({"wanted", "done", "reset_url", "settings_url", "phase"})
 
 
@@ -44,6 +48,8 @@ def render(sheet: Mapping[str, Any]) -> dict[str, str]:
     for kind in KINDS:
         if kind == "register":
             entry = {name: value for name, value in sheet.items() if name not in _NOT_IN_REGISTER}
+            if sheet["assumed"]:
+                entry |= {name: f"[ASSUMED: {sheet[name]}]" for name in ("aware_at", "deadline")}
             found[kind] = json.dumps(entry, indent=2, sort_keys=True, allow_nan=False) + "\n"
         else:
             text = _environment().get_template(f"{kind}.txt.j2").render(variables)
@@ -65,6 +71,11 @@ def said(sheet: Mapping[str, Any]) -> Json:
             found[name] = value
     for name, what in (("reset_url", "reset link"), ("settings_url", "settings link")):
         found[name] = sheet[name] or f"[NOT KNOWN YET: {what}]"
+    for name, what in _ASSESSMENT.items():
+        found[name] = f"[NOT KNOWN YET: {what}]" if name in sheet["blanks"] else sheet[name]
+    for name, local in (("aware_at", "aware_local"), ("deadline", "deadline_local")):
+        text = iso(sheet[name]) + (f" ({sheet[local]})" if sheet[local] else "")
+        found[name] = f"[ASSUMED: {text}]" if sheet["assumed"] else text
     found["security_contact"] = sheet["security_contact"] or "[NOT KNOWN YET: contact of the security team]"
     return found
 

@@ -8,7 +8,7 @@ import datetime as dt
 import yaml
 from modules.audit_support import Breached, small_breach
 
-from ansible_collections.brandconnect.incidents.plugins.modules import audit_ips
+from ansible_collections.brandconnect.incidents.plugins.modules import audit_ips, audit_scope
 from incident_runbooks.lab.breach.truth import OFFICE, PROXY
 
 __all__ = ["small_breach"]
@@ -60,6 +60,40 @@ def test_one_address_for_everybody_says_that_the_clients_own_is_not_recorded(sma
     assert result["top"]["address"] == PROXY
     assert result["top"]["share"] > 0.9
     assert result["suspicious_addresses"] == []
+
+
+def test_who_tries_many_accounts_is_suspicious_and_no_proxy(small_breach: Breached) -> None:
+    """As one who tries 300 accounts and then exports: all of it from one address that nobody has come from before."""
+    tried = f"""UPDATE public.audit_copy SET ip_address = '203.0.113.99', action = 'user.login_failed'
+        WHERE id IN (SELECT min(id) FROM public.audit_copy WHERE created_at >= '{small_breach.since}'
+            AND ip_address <<= '198.18.0.0/15' GROUP BY actor_id LIMIT 300)"""  # noqa: S608 - constants
+    taken = f"UPDATE public.audit_copy SET ip_address = '203.0.113.99' WHERE ip_address = '{small_breach.truth.loud}'"  # noqa: S608
+    with small_breach.rolled_back(tried, taken):
+        result = small_breach.run(SPEC, table="audit_copy")
+        scope = small_breach.run(audit_scope.SPEC, table="audit_copy")
+    (address,) = [each for each in result["addresses"] if each["address"] == "203.0.113.99"]
+    assert (address["kinds"], address["actors"] >= 300) == (["loud", "guessing"], True)
+    assert "203.0.113.99" in result["suspicious_addresses"]
+    assert "203.0.113.99" not in result["shared_addresses"]
+    assert "203.0.113.99" in scope["window"]["addresses"]
+
+
+def test_99_exports_from_a_new_address_are_told(small_breach: Breached) -> None:
+    fewer = f"""DELETE FROM public.audit_copy WHERE id IN (SELECT id FROM public.audit_copy
+        WHERE ip_address = '{small_breach.truth.loud}' ORDER BY id OFFSET 99)"""  # noqa: S608 - a constant
+    with small_breach.rolled_back(fewer):
+        result = small_breach.run(SPEC, table="audit_copy")
+    assert {each["address"]: each["kinds"] for each in result["addresses"]}[small_breach.truth.loud] == ["exports"]
+
+
+def test_where_no_row_has_an_address_nothing_can_be_told(small_breach: Breached) -> None:
+    for statement, recorded in (
+        ("UPDATE public.audit_copy SET ip_address = NULL", None),
+        ("UPDATE public.audit_copy SET ip_address = NULL WHERE id % 3 > 0", None),
+    ):
+        with small_breach.rolled_back(statement):
+            result = small_breach.run(SPEC, table="audit_copy", min_records=1000, min_failed_logins=1000)
+        assert (result["client_ip_recorded"], result["status"]) == (recorded, "unknown"), statement
 
 
 def test_before_the_attack_no_address_is_suspicious(small_breach: Breached) -> None:

@@ -40,7 +40,7 @@ def test_actor_addresses_time_and_people_are_those_of_the_attack(breached: Breac
     assert affected["count"] == len(truth.user_ids)
     assert (len(affected["ids"]), affected["omitted"]) == (20, len(truth.user_ids) - 20)
     assert {each["resource_type"]: each["records"] for each in affected["by_type"]} == truth.records
-    assert affected["complete"] is True
+    assert affected["complete"] is False, "rows are missing: it may be more people"
     assert truth.actor_id not in result["affected"]["ids"], "who acted is not who is affected"
     assert file.read_text().split() == [str(person) for person in truth.user_ids]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -145,9 +145,64 @@ def test_check_mode_writes_nothing_and_the_second_run_does_nothing(trail: Any, d
     again = take(directory, ["audit", "dump"], **options)
     assert (done["changed"], again["changed"], again["status"]) == (True, False, "nothing_to_do")
     assert again["anchor"] == done["anchor"]
+    bundle = Path(done["directory"])
+    before = {path: path.stat().st_ctime_ns for path in [bundle, *bundle.rglob("*")]}
+    same = take(directory, ["audit", "dump"], check_mode=True, anchor_sha256=done["sha256"], **options)
+    assert (same["changed"], same["status"], same["partial"]) == (False, "nothing_to_do", False)
+    assert (same["anchor"], same["files"]) == (done["anchor"], [done["anchor"]])
+    assert {path: path.stat().st_ctime_ns for path in [bundle, *bundle.rglob("*")]} == before
     assert done["files_total"] == planned["files_total"] == 2
     without = take(None, ["audit"], check_mode=True, **trail.login())
     assert without["status"] == "planned"
+
+
+@pytest.mark.parametrize("pg", one_installation(), indirect=True)
+def test_partitions_and_tables_that_inherit_are_in_the_dump(trail: Any, directory: Path, identity: Any) -> None:
+    with trail.connect() as connection:
+        connection.execute("CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at)")
+        connection.execute(
+            "CREATE TABLE \"parted \"\"26\" PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+        )
+        connection.execute("CREATE TABLE heir () INHERITS (users)")
+        connection.execute("INSERT INTO parted VALUES (4711, '2026-11-03')")
+        connection.execute(f'GRANT SELECT ON parted, "parted ""26", heir TO {trail.ops_user}')
+    try:
+        tables = ["public.parted", "public.users"]
+        result = take(directory, ["dump"], **dumping(trail, identity, tables=tables))
+    finally:
+        with trail.connect() as connection:
+            connection.execute("DROP TABLE parted, heir")
+    assert result["status"] == "done", result["missing"]
+    named = [table["name"] for table in result["facts"]["db/dump.pgdump.age"]["tables"]]
+    assert named == ["public.heir", "public.parted", 'public.parted "26', "public.users"]
+    clear = pyrage.decrypt((data(result) / "db/dump.pgdump.age").read_bytes(), [identity])
+    (directory / "clear").write_bytes(clear)
+    restore = [Path(trail.server.folder) / "pg_restore", "--data-only", "--file=-", directory / "clear"]
+    assert "4711\t2026-11-03" in subprocess.run(restore, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("pg", one_installation(), indirect=True)
+def test_what_may_not_give_every_row_never_counts_as_whole(trail: Any, directory: Path, identity: Any) -> None:
+    with trail.connect() as connection:
+        connection.execute("CREATE VIEW trail_view AS SELECT * FROM audit_logs WHERE id > 5")
+        connection.execute(f"GRANT SELECT ON trail_view TO {trail.ops_user}")
+        connection.execute("ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY")
+        connection.execute(f"CREATE POLICY newer ON audit_logs TO {trail.ops_user} USING (id > 5)")
+    try:
+        hidden = take(directory, ["audit"], **trail.login())
+        view = take(directory, ["audit", "dump"], name="view", audit={"table": "trail_view"},
+                    **dumping(trail, identity, tables=["public.trail_view"]))  # fmt: skip
+    finally:
+        with trail.connect() as connection:
+            connection.execute("DROP VIEW trail_view")
+            connection.execute("DROP POLICY newer ON audit_logs")
+            connection.execute("ALTER TABLE audit_logs DISABLE ROW LEVEL SECURITY")
+    assert "row-level security" in hidden["missing"][0]["error"], hidden
+    assert {(item["source"], "is a view" in item["error"]) for item in view["missing"]} == {
+        ("audit", True),
+        ("dump", True),
+    }
+    assert (data(view) / "db/trail_view.csv.partial").exists(), "what it gave is kept"
 
 
 @pytest.mark.parametrize("pg", one_installation(), indirect=True)

@@ -128,7 +128,7 @@ def test_every_log_of_every_container_and_the_objects(crashed: KubernetesCluster
     assert (result["status"], result["missing"]) == ("done", []), (result["missing"], result["reason"])
     pods = crashed.json("get", "pods")["items"]
     logs = {
-        f"pods/{pod['metadata']['name']}/{each['name']}{which}.log": each["name"]
+        f"pods/{pod['metadata']['name']}_{pod['metadata']['uid'][:8]}/{each['name']}{which}.log": each["name"]
         for pod in pods
         for each in pod["spec"]["containers"]
         for which in ("", ".previous")
@@ -168,8 +168,9 @@ def test_after_a_crash_the_logs_of_pods_that_are_gone_are_said_to_be_missing(api
     api.answers[f"{CORE}/pods/here/log"] = Reply(body=b"2026-11-24T15:00:00Z line\n")
     result = take(directory, ["kubernetes"], **api.options())
     assert (result["status"], result["resumed"]) == ("partial", True)
-    assert [item["path"] for item in result["missing"]] == ["pods/gone/backend.log"]
-    assert (data(result) / "pods/here/backend.log").read_bytes() == b"2026-11-24T15:00:00Z line\n"
+    assert [item["path"] for item in result["missing"]] == ["pods/gone_uid-gone/backend.log"]
+    assert f"{CORE}/pods/gone/log" not in api.paths(), "what has its name now may be another one"
+    assert (data(result) / "pods/here_uid-here/backend.log").read_bytes() == b"2026-11-24T15:00:00Z line\n"
     (asked,) = [asked for asked in api.asked if asked.path == f"{CORE}/secrets"]
     assert "as=PartialObjectMetadataList" in asked.headers["Accept"]
     is_sound(result, "aHVudGVyMg==", "c4n4ry")
@@ -184,12 +185,12 @@ def test_a_log_that_is_too_long_or_not_there_yet(api: Api, directory: Path) -> N
     api.answers[f"{CORE}/pods/new/log"] = Reply(400, {**waiting, "message": text})
     api.answers[f"{CORE}/pods/broken/log"] = Reply(body=b"half of it", length=5000)
     result = take(directory, ["kubernetes"], kubernetes={"log_limit_bytes": 1024}, **api.options())
-    assert [item["path"] for item in result["missing"]] == ["pods/broken/backend.log"]
-    assert result["truncated"] == ["data/pods/long/backend.log"]
-    assert (data(result) / "pods/long/backend.log").stat().st_size == 1024
-    assert (data(result) / "pods/broken/backend.log.partial").read_bytes() == b"half of it"
+    assert [item["path"] for item in result["missing"]] == ["pods/broken_uid-brok/backend.log"]
+    assert result["truncated"] == ["data/pods/long_uid-long/backend.log"]
+    assert (data(result) / "pods/long_uid-long/backend.log").stat().st_size == 1024
+    assert (data(result) / "pods/broken_uid-brok/backend.log.partial").read_bytes() == b"half of it"
     manifest = json.loads((Path(result["directory"]) / "MANIFEST.json").read_text())
-    (entry,) = [entry for entry in manifest["files"] if entry["name"] == "pods/new/backend.log"]
+    (entry,) = [entry for entry in manifest["files"] if entry["name"] == "pods/new_uid-new/backend.log"]
     assert entry["facts"]["no_log"] == text
     is_sound(result)
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +26,12 @@ from modules.k8s_support import (
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_facts import RECORD
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_steps import steps_of
 from ansible_collections.brandconnect.incidents.plugins.modules.quarantine_pod import SPEC
+from support.bundles import WHO, collect
 
 __all__ = ["api", "cluster"]
 
 Json = dict[str, Any]
-INCIDENT = "data-breach-20261123T231455Z-3fa1"
+INCIDENT = WHO["incident"]
 RUNS = ["sh", "-c", "while :; do sleep 0.2; done"]
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
 
@@ -71,8 +74,137 @@ def backend(cluster: KubernetesCluster) -> KubernetesCluster:
     return cluster
 
 
+preserved: Json = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preserved(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Evidence of the incident, which every test but one has."""
+    folder = tmp_path_factory.mktemp("evidence")
+    folder.chmod(0o700)
+    preserved.update(collect(folder / "bundle").anchor)
+
+
 def run(cluster: KubernetesCluster | Api, *, check_mode: bool = False, **given: Any) -> Json:
-    return run_module(SPEC, cluster.options(incident=INCIDENT, **given), check_mode=check_mode)
+    known = {"incident": INCIDENT, "evidence_anchor": preserved}
+    return run_module(SPEC, cluster.options(**{**known, **given}), check_mode=check_mode)
+
+
+def test_no_pod_is_touched_before_evidence_is_preserved(api: Api, tmp_path: Path) -> None:
+    serve(api, suspect_pod())
+    api.answers[f"{CORE}/pods/backend-1"] = suspect_pod()
+    hosts = Path("/etc/hostname")
+    some_file = {"path": str(hosts), "sha256": hashlib.sha256(hosts.read_bytes()).hexdigest()}
+    for given in (
+        {"evidence_anchor": None},
+        {"evidence_anchor": some_file},
+        {"incident": "another"},
+        {"evidence_anchor": None, "evidence_override": "x"},
+    ):
+        plan = run(api, pods=["backend-1"], check_mode=True, **given)
+        assert plan["status"] == "planned"
+        assert any("evidence_override" in caveat for caveat in plan["caveats"])
+        refused = run(api, pods=["backend-1"], **given)
+        assert (refused["status"], refused["refusal"], refused["changed"]) == ("refused", "no_evidence", False)
+    assert api.paths("PATCH") == api.paths("POST") == []
+    reason = "the attacker is deleting rows"
+    done = run(api, pods=["backend-1"], wait_s=0, evidence_anchor=None, evidence_override=reason)
+    assert (done["status"], done["changed"]) == ("done", True)
+    overridden = {"kind": "Evidence", "name": INCIDENT, "result": "overridden", "reason": reason}
+    assert overridden in done["results"]
+    assert any(f"by decision: {reason}" in caveat for caveat in done["caveats"])
+    tmp_path.chmod(0o700)
+    partial = run(api, pods=["backend-1"], wait_s=0, evidence_anchor=collect(tmp_path / "p", broken=True).anchor)
+    assert partial["status"] == "done"
+    assert any("the evidence is partial" in caveat for caveat in partial["caveats"])
+    given = {"labels": {"app-quarantine": "backend"}, "annotations": {RECORD: json.dumps(RECORDED)}}
+    serve(api, suspect_pod(**given))
+    assert run(api, pods=["backend-1"], state="released", evidence_anchor=None)["status"] == "done"
+
+
+RECORDED: Json = {
+    "incident": INCIDENT,
+    "by": "alice",
+    "since": "2026-11-23T23:14:55Z",
+    "reason": "",
+    "quarantine_label": "app-quarantine",
+    "policy": "incident-quarantine",
+    "labels": {"app": "backend"},
+}
+OWN_POLICY: Json = {
+    "metadata": {"name": "incident-quarantine"},
+    "spec": {
+        "podSelector": {"matchExpressions": [{"key": "app-quarantine", "operator": "Exists"}]},
+        "policyTypes": ["Ingress", "Egress"],
+    },
+}
+
+
+def recorded(labels: Json, record: Any = None) -> Json:
+    """A pod with an annotation, and the labels that it has now."""
+    text = record if isinstance(record, str) else json.dumps(record or RECORDED)
+    return suspect_pod(labels=labels, annotations={RECORD: text}, ownerReferences=[])
+
+
+def patched(api: Api) -> Json:
+    """What was changed, once."""
+    (patch,) = (json.loads(asked.body)["metadata"] for asked in api.asked if asked.method == "PATCH")
+    found: Json = patch
+    return found
+
+
+def test_an_annotation_alone_is_no_quarantine(api: Api) -> None:
+    api.answers[f"{CORE}/pods/backend-1"] = suspect_pod()
+    serve(api, recorded({"app-quarantine": "backend"}), policies=(OWN_POLICY,))
+    assert run(api, pods=["backend-1"])["refusal"] == "no_change"
+    web = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "backend"}}}
+    for labels, gone in (
+        ({"app": "backend"}, {"app"}),
+        ({"app": "backend", "app-quarantine": "backend"}, {"app"}),
+        ({"tier": "web"}, {"app"}),
+    ):
+        serve(api, recorded(labels), policies=(OWN_POLICY,))
+        api.answers[f"{CORE}/services"] = {"items": [web]}
+        api.asked.clear()
+        plan = run(api, pods=["backend-1"], check_mode=True)
+        assert (plan["status"], plan["before"]["pods"][0]["quarantined"]) == ("planned", False)
+        assert any("the annotation of pod backend-1" in caveat for caveat in plan["caveats"])
+        done = run(api, pods=["backend-1"], targets=plan["targets"], wait_s=0)
+        assert done["results"][-1]["result"] == "quarantined", done
+        assert patched(api)["labels"] == {**dict.fromkeys(gone), "app-quarantine": "backend"}
+    # a Service that came since, which chooses what was left
+    serve(api, recorded({"app-quarantine": "backend", "tier": "web"}), policies=(OWN_POLICY,))
+    api.answers[f"{CORE}/services"] = {"items": [web | {"spec": {"selector": {"tier": "web"}}}]}
+    api.asked.clear()
+    assert run(api, pods=["backend-1"])["refusal"] == "still_served"
+    assert run(api, pods=["backend-1"], more_labels=["tier"], wait_s=0)["status"] == "done"
+    assert patched(api)["labels"] == {"app": None, "tier": None, "app-quarantine": "backend"}
+    assert json.loads(patched(api)["annotations"][RECORD])["labels"] == {"app": "backend", "tier": "web"}
+
+
+@pytest.mark.parametrize("labels", [{"app": "backend"}, {"app-quarantine": "backend"}])
+def test_an_annotation_that_cannot_be_read_keeps_no_pod_from_it(api: Api, labels: Json) -> None:
+    api.answers[f"{CORE}/pods/backend-1"] = suspect_pod()
+    for text in ("no json", "[]", '{"labels": {}}', '{"incident": 7, "labels": {}}'):
+        serve(api, recorded(labels, text), policies=(OWN_POLICY,))
+        api.asked.clear()
+        assert run(api, pods=["backend-1"], wait_s=0)["status"] == "done"
+        record = json.loads(patched(api)["annotations"][RECORD])
+        assert (record["incident"], record["labels"]) == (INCIDENT, {"app": "backend"})
+
+
+def test_another_label_or_policy_is_another_quarantine_and_given_back_by_the_record(api: Api) -> None:
+    api.answers[f"{CORE}/pods/backend-1"] = suspect_pod()
+    serve(api, recorded({"app-quarantine": "backend"}), policies=(OWN_POLICY,))
+    done = run(api, pods=["backend-1"], quarantine_label="apart", policy="apart", wait_s=0)
+    assert [each["result"] for each in done["results"]] == ["created", "quarantined"]
+    assert patched(api)["labels"] == {"app": None, "app-quarantine": None, "apart": "backend"}
+    record = json.loads(patched(api)["annotations"][RECORD])
+    assert (record["quarantine_label"], record["policy"]) == ("apart", "apart")
+    serve(api, recorded({"apart": "backend"}, record))
+    api.asked.clear()
+    assert run(api, pods=["backend-1"], state="released")["status"] == "done"
+    assert patched(api)["labels"] == {"apart": None, "app": "backend"}
 
 
 def test_isolated_replaced_and_given_back(backend: KubernetesCluster) -> None:

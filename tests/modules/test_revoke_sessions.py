@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from conftest import Postgres
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import session_evidence, session_keys
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import censor, conclude
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.modules.revoke_sessions import SPEC
-from support.bundles import strangers_check
+from support.bundles import WHO, collect, strangers_check
 from support.redis import PASSWORD, RedisServer, Starter, redis_server
 from support.servers import one_installation
 
@@ -46,9 +48,7 @@ class Platform:
         )
         self.directory = directory / "evidence"
         self.directory.mkdir(mode=0o700)
-        kept = self.directory / "tagmanifest-sha256.txt"
-        kept.write_bytes(b"what was preserved")
-        self.anchor = {"path": str(kept), "sha256": hashlib.sha256(kept.read_bytes()).hexdigest()}
+        self.anchor = collect(self.directory / "first").anchor
 
     def open(self, user: int, count: int) -> list[int]:
         """Log in, as the backend does it: a row, and a key with its id."""
@@ -76,7 +76,7 @@ class Platform:
     def options(self, **given: Any) -> Json:
         login = self._pg.login() | {"login_user": "revoker", "login_password": DATABASE_PASSWORD}
         evidence = {"directory": str(self.directory), "evidence_anchor": self.anchor}
-        about = {"incident": "data-breach-20261123T214000Z-a1b2", "scope": "suspects", "actor_ids": [str(SUSPECT)]}
+        about = {"incident": WHO["incident"], "scope": "suspects", "actor_ids": [str(SUSPECT)]}
         return {**self.redis.options(), **login, **evidence, **about, **given}
 
     def run(self, *, check_mode: bool = False, **given: Any) -> Json:
@@ -176,11 +176,21 @@ def test_what_they_were_is_saved_first_and_nobody_can_use_it(platform: Platform)
 def test_without_evidence_nothing_ends_unless_somebody_says_why(platform: Platform, tmp_path: Path) -> None:
     platform.open(SUSPECT, 2)
     everything = platform.sessions()
-    changed = {**platform.anchor, "sha256": "0" * 64}
-    for given in ({"evidence_anchor": None}, {"evidence_anchor": changed}, {"directory": None}):
+    hosts = Path("/etc/hostname")
+    some_file = {"path": str(hosts), "sha256": hashlib.sha256(hosts.read_bytes()).hexdigest()}
+    for given in (
+        {"evidence_anchor": None},
+        {"evidence_anchor": {**platform.anchor, "sha256": "0" * 64}},
+        {"evidence_anchor": some_file},
+        {"incident": None},
+        {"incident": "another"},
+        {"evidence_anchor": None, "evidence_override": "x"},
+        {"directory": None},
+        {"directory": None, "evidence_override": "too short"},
+    ):
         planned = platform.run(check_mode=True, **given)
         assert planned["status"] == "planned"
-        assert "it will be refused" in planned["caveats"][-1]
+        assert "evidence_override" in planned["caveats"][-1]
         refused = platform.run(**given)
         assert (refused["status"], refused["refusal"], refused["changed"]) == ("refused", "no_evidence", False)
     open_to_others = tmp_path / "open"
@@ -192,8 +202,17 @@ def test_without_evidence_nothing_ends_unless_somebody_says_why(platform: Platfo
     assert (done["status"], done["files"]) == ("done", [])
     assert done["results"][-1]["result"] == "overridden"
     assert done["results"][-1]["reason"] == "the attacker is exporting now"
-    assert any("overridden: the attacker" in caveat for caveat in done["caveats"])
+    assert any("by decision: the attacker" in caveat for caveat in done["caveats"])
     assert platform.sessions() == {}
+
+
+def test_partial_evidence_is_said_and_a_reason_that_was_not_needed_is_not(platform: Platform) -> None:
+    platform.open(SUSPECT, 1)
+    partial = collect(platform.directory / "second", broken=True).anchor
+    done = platform.run(evidence_anchor=partial, evidence_override="the attacker is exporting now")
+    assert done["status"] == "done"
+    assert any("the evidence is partial" in caveat for caveat in done["caveats"])
+    assert [each["store"] for each in done["results"]] == ["refresh", "sessions"]
 
 
 def test_another_plan_and_too_many_are_refused(platform: Platform) -> None:
@@ -252,6 +271,82 @@ def test_owners_in_json_and_in_hashes_and_what_nobody_can_tell(platform: Platfor
     assert "refresh tokens are left" in result["caveats"][1]
 
 
+def test_accounts_are_not_cleared_while_nobody_can_tell_whose_sessions_are(platform: Platform) -> None:
+    cli = platform.redis.cli
+    cli("SET", "sess:a", json.dumps({"user": {"id": SUSPECT}}))
+    cli("SET", "sess:b", json.dumps({"user": {"id": OTHER}}))
+    for field in ("", "user.idd", "passport.user"):
+        for check_mode in (True, False):
+            refused = platform.run(owner_field=field, check_mode=check_mode)
+            assert (refused["status"], refused["refusal"], refused["changed"]) == ("refused", "owners_unknown", False)
+            assert refused["before"]["sessions"] == {"owned": 0, "others": 0, "unreadable": 2}
+    platform.open(SUSPECT, 1)
+    partial = platform.run(owner_field="user.idd")
+    assert (partial["status"], partial["results"][0]["count"]) == ("partial", 1), partial
+    assert len(cli("--scan").split()) == 3
+    planned = platform.run(owner_field="user.id", check_mode=True)
+    assert planned["before"]["sessions"]["owned"] == 1
+    other = platform.run(owner_field="user.idd", targets=planned["targets"])
+    assert (other["status"], other["refusal"]) == ("refused", "plan_changed")
+
+
+def test_a_name_that_is_no_text_is_not_lost(platform: Platform) -> None:
+    platform.redis.cli("EVAL", r"return redis.call('SET', 'sess:' .. string.char(255, 254), '901')", "0")
+    refused = platform.run(stores=["sessions"])
+    assert (refused["status"], refused["refusal"]) == ("refused", "owners_unknown")
+    everybody = platform.run(scope="all", all=True, actor_ids=[], stores=["sessions"])
+    assert (everybody["status"], everybody["changed"]) == ("refused", False)
+    platform.redis.cli("SET", "sess:a", "901")
+    partial = platform.run(scope="all", all=True, actor_ids=[], stores=["sessions"])
+    assert (partial["status"], partial["results"][0]["count"]) == ("partial", 1)
+    assert platform.redis.cli("DBSIZE").strip() == "1"
+
+
+def lines(anchor: Json, name: str) -> list[Json]:
+    """What a bundle keeps of a stream."""
+    text = (Path(anchor["path"]).parent / "data" / name).read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_what_comes_meanwhile_is_saved_before_it_ends_or_left(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preserve, come, full = session_evidence.preserve, list[int](), False
+
+    def then_two_come(*given: Any, **who: Any) -> Any:
+        if come and full:
+            raise IncidentsError("Keeping evidence: no space left on device")
+        sealed = preserve(*given, **who)
+        come.extend([] if come else platform.open(SUSPECT, 2))
+        return sealed
+
+    monkeypatch.setattr(session_evidence, "preserve", then_two_come)
+    first = platform.open(SUSPECT, 3)
+    done = platform.run()
+    assert (done["status"], done["results"][1]["count"], platform.sessions()) == ("done", 5, {}), done
+    assert {strangers_check(Path(each["path"]).parent) for each in done["files"]} == {""}
+    _, rows, late = done["files"]
+    assert [each["id"] for each in lines(rows, "db/refresh_tokens_revoked.jsonl")] == [str(x) for x in first + come]
+    hashed = {hashlib.sha256(f"sess:{each}".encode()).hexdigest()[:12] for each in come}
+    assert {each["key"] for each in lines(late, "redis/sessions.jsonl")} == hashed
+
+    come.clear()
+    full = True
+    platform.open(SUSPECT, 1)
+    partial = platform.run()
+    assert (partial["status"], [each["count"] for each in partial["results"]]) == ("partial", [3, 1])
+    assert "the ids of those that came meanwhile could not be saved" in partial["reason"]
+    assert "2 that came meanwhile could not be saved and were left" in partial["reason"]
+    assert set(platform.sessions()) == {f"sess:{each}" for each in come}
+
+
+def test_ages_that_were_not_read_are_not_called_none(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_keys, "MOST_AGES", 1)
+    platform.open(SUSPECT, 3)
+    (anchor,) = platform.run(stores=["sessions"])["files"]
+    assert [each["ttl_s"] for each in lines(anchor, "redis/sessions.jsonl")][1:] == ["not_read"] * 2
+
+
 def test_ids_from_a_file_that_nobody_else_reads(platform: Platform, tmp_path: Path) -> None:
     platform.open(SUSPECT, 1)
     platform.open(902, 1)
@@ -282,6 +377,17 @@ def test_the_tables_names_and_types_are_options(platform: Platform) -> None:
         "actor_ids": ["a"],
     }
     try:
+        run("CREATE TABLE auth.short (id int UNIQUE, twice int, account char(8), at timestamptz, UNIQUE (twice, at))")
+        run("GRANT ALL ON auth.short TO revoker")
+        run("INSERT INTO auth.short VALUES (1, 1, 'ab', NULL), (2, 1, 'ac', NULL), (3, 1, 'a', NULL)")
+        short = {**names, "refresh_table": "short", "refresh_revoked_column": "at", "actor_ids": ["ab"]}
+        failed = platform.run(**{**short, "refresh_id_column": "twice"})
+        assert (failed["failed"], failed["changed"]) == (True, False)
+        assert "twice has no unique index of its own" in failed["msg"]
+        done = platform.run(**{**short, "refresh_id_column": "id"})
+        assert (done["status"], done["results"][0]["ids"]) == ("done", ["1"])
+        assert run("SELECT id FROM auth.short WHERE at IS NOT NULL").fetchall() == [(1,)]
+
         done = platform.run(**names)
         assert (done["status"], done["reason"]) == ("done", "2 refresh tokens revoked")
         left = run("SELECT account FROM auth.grants WHERE off IS NOT TRUE").fetchall()

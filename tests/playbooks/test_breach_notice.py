@@ -17,7 +17,9 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
 from support.journal_bench import ROOT, Bench, act, copy_collection
 
 Json = dict[str, Any]
-AWARE, LATER = (f"{dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (80, 79))
+AWARE, SOONER, LATER = (
+    f"{dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (80, 79.5, 79)
+)
 CONTACT = "dpo-c4nary@brandconnect.example"
 ACTION = {
     "id": "revoke-sessions",
@@ -101,6 +103,68 @@ def test_drafts_are_written_once_from_the_record(collections: Path, tmp_path: Pa
         name: text for name, text in first.items() if name != "drafts.json"
     }
     assert sorted(set(later) - set(first)) == ["register-2.json", "regulator-2.txt"]
+
+
+def test_what_is_assumed_stays_assumed_and_what_was_told_stays_told(collections: Path, tmp_path: Path) -> None:
+    bench = Bench(collections, tmp_path)
+    ran = bench.run(bench.playbook([{"tasks": [notice(aware_at_assumed=AWARE), tell()]}]))
+    assert ran.rc == 0, ran.output
+    assert told(ran.output) == [[True, "done", "overdue", False, 0]]
+    (said,) = [data for data in ran.of_type("notice") if data["code"] == "breach_notice_drafted"]
+    assert (said["aware_at"], said["aware_at_assumed"]) == (None, AWARE.replace("Z", ".000000Z"))
+
+    # the next run has no moment on record, and says so as before; then the regulator is told, in time as it turns out
+    asked = "notice.clock.assumed, 'aware_at' in notice.blanks, notice.clock.state, notice.caveats | length"
+    look = {"name": "Look", "ansible.builtin.debug": {"msg": f"SAID {{{{ [{asked}] | to_json }}}}"}}
+    tasks = [
+        *(notice(aware_at_assumed=AWARE), look),
+        *(notice(aware_at_assumed=AWARE, notified_at=LATER), look),
+        *(notice(aware_at_assumed=AWARE), look),
+        *(notice(aware_at=AWARE), look),
+        *(notice(notified_at=SOONER), look),
+    ]
+    again = bench.run(bench.playbook([{"tasks": tasks}]), RUNBOOK_INCIDENT=ran.directory.name)
+    assert again.rc == 0, again.output
+    assert told(again.output) == [
+        [True, True, "overdue", 0],
+        [True, True, "notified", 0],
+        [True, True, "notified", 0],
+        [False, False, "notified", 0],
+        [False, False, "notified", 1],
+    ]
+    texts = drafts(ran.directory)
+    assert "[ASSUMED: " in texts["regulator-1.txt"]
+    assert "[ASSUMED: " in texts["regulator-2.txt"]
+    assert "ASSUMED" not in texts["regulator-3.txt"]
+
+
+def test_it_tells_what_is_on_record(collections: Path, tmp_path: Path) -> None:
+    bench = Bench(collections, tmp_path)
+    seal = {"path": "evidence/snapshot/tagmanifest-sha256.txt", "sha256": "a" * 64, "bytes": 3, "truncated": False}
+    records = [
+        {"type": "action", "data": ACTION},
+        {"type": "action", "data": {**ACTION, "id": "reset-credentials", "status": "failed", "changed": False}},
+        {"type": "evidence", "data": seal},
+        {"type": "evidence", "data": {**seal, "sha256": "b" * 64}},  # of whoever has changed it since
+        {"type": "evidence", "data": {**seal, "path": "evidence/sessions.jsonl"}},
+    ]
+    look = {"name": "Look", "ansible.builtin.debug": {"msg": "SAID {{ [notice.recorded] | to_json }}"}}
+    tasks = [act(result={"records": records}), notice(aware_at=AWARE), look]
+    ran = bench.run(bench.playbook([{"tasks": tasks}]))
+    assert ran.rc == 0, ran.output
+    expected = {
+        "drafted": False,
+        "aware_at": None,
+        "notified_at": None,
+        "actions": {"revoke-sessions": "done", "reset-credentials": "failed"},
+        "seals": {seal["path"]: "a" * 64},
+    }
+    assert told(ran.output) == [[expected]]
+    tasks = [{**notice(aware_at_assumed=AWARE), "check_mode": True}, look]
+    again = bench.run(bench.playbook([{"tasks": tasks}]), RUNBOOK_INCIDENT=ran.directory.name)
+    assert told(again.output) == [
+        [{**expected, "drafted": True, "aware_at": AWARE.replace("Z", ".000000Z"), "actions": {}}]
+    ]
 
 
 def test_without_the_moment_of_awareness_there_is_no_notice(collections: Path, tmp_path: Path) -> None:

@@ -99,8 +99,16 @@ def test_the_diagnosis_finds_what_was_done_and_only_reads(
     assert (world.sessions(), world.hold()) == (sessions, None)
     draft = (run.directory / "notices/regulator-1.txt").read_text(encoding="utf-8")
     assert str(len(truth.user_ids)) in draft
+    assert "Aware of the breach since: [ASSUMED: " in draft
     assert schemas.validate("result", run.result) == []
     assert_no_secret(run, world.secrets())
+
+    expected = runbook.run(data_breach_expected_actors=[str(truth.actor_id)])
+    (known,) = expected.finding("scope")["data"]["expected"]
+    assert (known["actor_id"], known["excused"]) == (truth.actor_id, False), (
+        "it came from addresses that are new for it"
+    )
+    assert expected.finding("breach_cause")["data"]["cause"] == "mass_export"
 
 
 def test_evidence_is_preserved_and_then_the_suspects_are_logged_out(

@@ -183,20 +183,95 @@ def test_payments_among_the_records_are_card_data() -> None:
 
 def test_what_a_named_account_took_is_not_known() -> None:
     found = told(suspect(people=1142, resources=[export(640)]), actors=("77",))
-    assert (found["complete"], found["everybody"], found["suspects"]) == (False, True, ["65", "77"])
+    assert (found["complete"], found["everybody"], found["suspects"]) == (False, False, ["65", "77"])
+    assert (found["counts_are"], found["recommend"]) == ("at_least", WIDE)
+    assert any("the operator alone names" in gap for gap in found["gaps"])
     assert "1 of them by the operator alone" in found["also"][0]["reason"]
 
 
-def test_people_of_expected_accounts_are_not_contained_with_those_of_suspects() -> None:
-    rows = [export(640), export(640, actor=12)]
-    found = told(suspect(12, 65, people=1142, resources=rows), expected=("12",))
-    assert (found["cause"], found["wide"], found["everybody"], found["recommend"]) == (
-        "mass_export",
-        False,
-        False,
-        NARROW,
-    )
-    assert any("accounts that are expected" in gap for gap in found["gaps"])
+KNOWN = {"actor_id": 12, "events": 640, "new_addresses": False, "excused": True}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_that_others_are_expected_makes_a_real_export_no_smaller(mixed: bool) -> None:
+    rows = [export(640), *([export(640, actor=12)] if mixed else [])]
+    trail = suspect(*([12] if mixed else []), 65, people=1142, resources=rows)
+    found = told(trail | ({} if mixed else {"expected": [KNOWN]}), expected=("12",))
+    assert (found["cause"], found["wide"], found["everybody"], found["recommend"]) == ("mass_export", True, False, WIDE)
+    assert (found["expected"], found["suspects"], found["complete"]) == (["12"], ["65"], not mixed)
+    assert any("accounts that are expected" in gap for gap in found["gaps"]) is mixed
+
+
+LOUD = HEALTHY_IPS | {"suspicious_count": 2}
+PROXY = HEALTHY_IPS | {"client_ip_recorded": False}
+SOME = {"level": "low", "reasons": ["80 addresses of suspects were not looked at"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "cause"),
+    [
+        ({}, {}, "expected_activity"),
+        ({}, {"addresses": LOUD}, "unknown"),
+        ({}, {"addresses": PROXY}, "unknown"),
+        ({}, {"addresses": HEALTHY_IPS | {"client_ip_recorded": None}}, "unknown"),
+        ({}, {"workload": {"message": "refused"}}, "unknown"),
+        ({"confidence": SOME}, {}, "unknown"),
+        ({"suspects": [{"actor_id": 12, "addresses_omitted": 80}]}, {}, "unknown"),
+    ],
+)
+def test_what_is_expected_needs_all_that_nothing_needs(more: Json, asked: Json, cause: str) -> None:
+    for trail in (suspect(12) | more, quiet(expected=[KNOWN])):
+        if trail["suspect_ids"] or not more:
+            found = told(trail, expected=("12",), **asked)
+            assert (found["cause"], found["expected"]) == (cause, ["12"]), found["reason"]
+
+
+def test_an_account_that_is_expected_and_came_from_elsewhere_is_a_suspect() -> None:
+    elsewhere = KNOWN | {"new_addresses": True, "excused": False}
+    found = told(suspect(12, expected=[elsewhere]), expected=("12",))
+    assert (found["cause"], found["suspects"], found["expected"]) == ("account_takeover", ["12"], [])
+    assert any("new for them" in gap for gap in found["gaps"])
+    idle = told(quiet(expected=[KNOWN | {"events": 0}]), expected=("12",))
+    assert (idle["cause"], idle["expected"]) == ("none", [])
+
+
+IRREVERSIBLE = {"reset-credentials", "require-2fa", "revoke-oauth", "revoke-affected-sessions", "revoke-all-sessions"}
+
+
+@pytest.mark.parametrize("confidence", [SOME, {}, None])
+def test_nothing_that_cannot_be_taken_back_is_recommended_on_low_confidence(confidence: Json | None) -> None:
+    for people, rows in ((1142, [export(640)]), (None, [export(20)]), (3, [])):
+        trail = suspect(people=people, resources=rows) | {"confidence": confidence}
+        found = told(trail)
+        assert found["recommend"] == NARROW[:3]
+        assert (found["wide"], found["everybody"]) == (False, False)
+        assert "Confidence is low" in found["next_step"]
+        named = told(trail, actors=("65",))  # somebody has confirmed the account, and nobody whom it concerns
+        assert set(named["recommend"]) & IRREVERSIBLE == {"reset-credentials"}
+        assert not named["wide"]
+
+
+def test_everybody_is_logged_out_only_where_nobody_knows_whom_it_concerns() -> None:
+    def everybody(*rows: Json, **more: Any) -> bool:
+        trail = suspect(people=1142, complete=False, resources=[export(640), *rows])
+        trail["affected"] |= more
+        return bool(told(trail)["everybody"])
+
+    assert not everybody(records_without_owner=4)
+    assert everybody(records_without_owner=4, count=0)
+    assert everybody(count=None)
+    assert everybody(export(0, unnamed=1) | {"resource_type": "user"})
+    assert not everybody(export(0, unnamed=1) | {"resource_type": "report"})
+    assert not everybody(export(0, unnamed=1, actor=12) | {"resource_type": "user"})  # no suspect's
+
+
+def test_more_than_20_suspects_are_not_narrow() -> None:
+    few, many = told(suspect(*range(1, 21))), told(suspect(*range(1, 22)))
+    assert few["recommend"] == NARROW
+    assert many["recommend"] == [EVIDENCE, "revoke-affected-sessions", "reset-credentials"]
+    assert "two approvals" in many["next_step"]
+    named = told(quiet(), actors=tuple(map(str, range(1, 22))))
+    assert not {"revoke-suspect-sessions", "revoke-suspect-access"} & set(named["recommend"])
 
 
 def test_what_expected_accounts_read_is_not_counted_as_taken() -> None:

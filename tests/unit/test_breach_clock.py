@@ -61,17 +61,22 @@ def test_reasons_are_asked_for_after_72_hours(after_h: float, late: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("risk", "regulator", "people", "late"),
+    ("risk", "reasoned", "regulator", "people", "late"),
     [
-        ("unlikely", "not_required", "not_required", False),
-        ("risk", "required", "not_required", True),
-        ("high", "required", "required", True),
-        ("unknown", "undecided", "undecided", True),
+        ("unlikely", True, "not_required", "not_required", False),
+        ("unlikely", False, "undecided", "undecided", True),  # nobody says why
+        ("risk", False, "required", "not_required", True),
+        ("high", False, "required", "required", True),
+        ("unknown", True, "undecided", "undecided", True),
     ],
 )
-def test_who_has_to_be_told_depends_on_the_risk(risk: str, regulator: str, people: str, late: bool) -> None:
-    found = clock("2026-11-27T21:40:00Z", 80, risk=risk).plain(ZONE)
+def test_who_has_to_be_told_depends_on_the_risk(
+    risk: str, reasoned: bool, regulator: str, people: str, late: bool
+) -> None:
+    found = clock("2026-11-27T21:40:00Z", 80, risk=risk, reasoned=reasoned).plain(ZONE)
     assert (found["regulator_duty"], found["people_duty"], found["late"]) == (regulator, people, late)
+    assert found["state"] == ("overdue" if late else "not_required")
+    assert found["assumed"] is False
 
 
 @pytest.mark.parametrize(("notified_h", "state"), [(70, "notified"), (73, "notified_late")])

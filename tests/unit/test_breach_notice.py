@@ -21,6 +21,7 @@ from support.incident_entries import HOSTILE
 Json = dict[str, Any]
 INCIDENT = "data-breach-20261127T214000Z-3fa1"
 AWARE = "2026-11-27T21:40:00Z"
+LATER = "2026-11-27T22:40:00Z"
 AT = "2026-11-28T10:00:00.000000Z"
 KNOWN: Json = {
     "aware_at": AWARE,
@@ -47,13 +48,23 @@ def action(name: str, status: str = "done", **more: Any) -> Json:
     return {"id": name, "title": f"Title of {name}", "status": status, "changed": True, "ended_at": AT, **more}
 
 
-def sheet(actions: list[Json] | None = None, *, after_h: float = 20, **given: Any) -> Json:
+def reset(scope: str | None, count: int, status: str = "done", **more: Any) -> Json:
+    return action("reset-credentials", status, before={"scope": scope}, targets=[{"count": count}], **more)
+
+
+def verdict(check: str, status: str) -> Json:
+    return {"check": check, "status": status, "cause": None}
+
+
+def sheet(
+    actions: list[Json] | None = None, *, after_h: float = 20, recorded: dict[str, str] | None = None, **given: Any
+) -> Json:
     defaults = {name: option.get("default") for name, option in ActionModule.argument_spec.items()}
     options = {**defaults, "controller": "BrandConnect Ltd", "aware_at": AWARE, **given}
     breach_notice.check(options)
     now = dt.datetime(2026, 11, 27, 21, 40, tzinfo=dt.UTC) + dt.timedelta(hours=after_h)
-    measures, _ = taken(actions or [], options["measures"])
-    return breach_notice.sheet(options, breach_notice.read_clock(options, None, now), measures, INCIDENT)
+    measures, _ = taken(actions or [], wording=options["measures"], people=options["people_count"])
+    return breach_notice.sheet(options, breach_notice.read_clock(options, recorded or {}, now), measures, INCIDENT)
 
 
 def drafts(actions: list[Json] | None = None, **given: Any) -> dict[str, str]:
@@ -61,7 +72,7 @@ def drafts(actions: list[Json] | None = None, **given: Any) -> dict[str, str]:
 
 
 def test_a_draft_with_everything_has_no_blank() -> None:
-    found = drafts([action("revoke-sessions"), action("reset-credentials")], **KNOWN)
+    found = drafts([action("revoke-sessions"), reset("affected", 42)], **KNOWN)
     for kind, text in found.items():
         assert "NOT KNOWN" not in text, text
         assert kind == "register" or text.startswith("DRAFT - NOT SENT - LEGAL REVIEW REQUIRED\n")
@@ -100,16 +111,17 @@ def test_zero_is_known_and_a_gap_makes_it_at_least() -> None:
 
 
 def test_the_seeds_email_claims_only_what_was_done() -> None:
-    mail = drafts([action("revoke-oauth"), action("quarantine-pod")], **KNOWN)["customer-email"]
+    oauth = action("revoke-oauth", before={"scope": "affected"})
+    mail = drafts([oauth, action("quarantine-pod")], **KNOWN)["customer-email"]
     assert "Subject: URGENT: Security Incident Notification" in mail
     assert "We discovered unauthorized access to name, e-mail address affecting about 42 users." in mail
     assert "1. Revoked the access to connected social accounts\n2. Isolated the affected system\n" in mail
     assert "eset the passwords" not in mail
     assert "Set new password" not in mail
     assert "Connect your social accounts again" in mail
-    reset = drafts([action("reset-credentials")], **KNOWN)["customer-email"]
-    assert "1. Reset the passwords of the accounts concerned" in reset
-    assert "- Set new password: https://brandconnect.example/reset" in reset
+    mail = drafts([reset("affected", 43)], **KNOWN)["customer-email"]
+    assert "1. Reset the passwords of the accounts concerned" in mail
+    assert "- Set new password: https://brandconnect.example/reset" in mail
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,109 @@ def test_measures_are_what_the_record_shows(actions: list[Json], named: list[str
     assert (caveat in "".join(caveats)) if caveat else not caveats
     told = [item["id"] for item in measures if item["people"]]
     assert told == [name for name in named if name != "something-else" and "partial" not in actions[-1]["status"]]
+
+
+@pytest.mark.parametrize(
+    ("actions", "told", "caveat"),
+    [
+        ([reset("suspects", 1)], False, "for the accounts under suspicion alone"),
+        ([reset("suspects", 42)], False, "for the accounts under suspicion alone"),  # as many, and others
+        ([action("reset-credentials")], False, "for whom reset-credentials was done is not recorded"),
+        ([reset("affected", 41)], False, "for 41 of 42 people"),
+        ([reset("affected", 42)], True, ""),
+        ([reset("suspects", 1), reset("affected", 43)], True, ""),
+        ([reset("affected", 43), reset("suspects", 1)], True, ""),
+        ([reset("suspects", 1), reset("affected", 43, "partial")], False, "in part only"),
+    ],
+)
+def test_people_are_told_only_of_what_was_done_for_them(actions: list[Json], told: bool, caveat: str) -> None:
+    measures, caveats = taken(actions, people=42)
+    assert bool(measures[0]["people"]) is told
+    assert (caveat in "".join(caveats)) if caveat else not caveats
+    found = drafts(actions, **KNOWN)
+    for kind in ("people", "customer-email"):
+        assert ("Reset the passwords" in found[kind]) is told
+        assert ("Set new password" in found[kind]) is told
+    narrow = measures[0]["scope"] == "suspects"
+    assert ("passwords of the accounts under suspicion were" in found["regulator"]) is narrow
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("reset-credentials", "reset_credentials"),
+        ("revoke-suspect-access", "revoke_suspect_access"),
+        ("revoke-suspect-sessions", "sessions_of_suspects"),
+        ("revoke-all-sessions", "sessions_of_all"),
+        ("quarantine-pods", "quarantine"),
+    ],
+)
+def test_people_are_not_told_of_what_turned_out_not_to_hold(name: str, check: str) -> None:
+    done = action(name, before={"scope": "all"})
+    words = {name: {"regulator": "Done.", "people": "Done"}}
+    for verdicts, told in (
+        ([], True),
+        ([verdict(check, "unresolved")], False),
+        ([verdict("other", "unresolved")], True),
+        ([verdict(check, "unresolved"), verdict(check, "resolved")], True),
+        ([verdict(check, "resolved"), verdict(check, "unresolved")], False),
+    ):
+        (measure,), caveats = taken([done], verdicts, words)
+        assert (measure["people"] == "Done") is told
+        assert ("verification" in measure["regulator"]) is not told
+        assert ("is unresolved" in "".join(caveats)) is not told
+
+
+def test_a_moment_that_was_assumed_is_marked_and_never_a_fact() -> None:
+    given = sheet(**{**KNOWN, "aware_at": None, "aware_at_assumed": AWARE})
+    assert given["blanks"] == ["aware_at"]
+    found = breach_drafts.render(given)
+    assert "Aware of the breach since: [ASSUMED: 2026-11-27T21:40:00Z (Friday 27 November" in found["regulator"]
+    assert "[NOT KNOWN YET: when somebody became aware]" in found["regulator"]
+    assert "72 hours end: [ASSUMED: 2026-11-30T21:40:00Z" in found["regulator"]
+    register = json.loads(found["register"])
+    assert (register["aware_at"], register["assumed"]) == ("[ASSUMED: 2026-11-27T21:40:00.000000Z]", True)
+    # whoever has said it, now or before, wins
+    for said in ({"aware_at": LATER}, {"aware_at": None, "recorded": {"aware_at": LATER}}):
+        stated = sheet(**{**KNOWN, **said, "aware_at_assumed": AWARE})
+        assert (stated["assumed"], stated["blanks"]) == (False, [])
+        assert stated["aware_at"] == "2026-11-27T22:40:00.000000Z"
+        assert "ASSUMED" not in "".join(breach_drafts.render(stated).values())
+
+
+def test_who_told_the_regulator_was_aware_by_then() -> None:
+    given = sheet(aware_at=None, aware_at_assumed=LATER, notified_at=AWARE)
+    assert (given["assumed"], given["aware_at"]) == (True, "2026-11-27T21:40:00.000000Z")
+
+
+def test_when_the_regulator_was_told_is_remembered() -> None:
+    given = sheet(after_h=500, recorded={"notified_at": "2026-11-28T21:40:00Z"}, **KNOWN)
+    assert (given["late"], given["notified_at"]) == (False, "2026-11-28T21:40:00.000000Z")
+
+
+@pytest.mark.parametrize(
+    ("given", "blanks"),
+    [
+        ({}, ["risk_reasons", "risk_assessed_by"]),
+        ({"risk_reasons": "  "}, ["risk_reasons", "risk_assessed_by"]),
+        ({"risk_reasons": "Only encrypted data."}, ["risk_assessed_by"]),
+        ({"risk_assessed_by": "The data protection officer"}, ["risk_reasons"]),
+        ({"risk_reasons": "Only encrypted data.", "risk_assessed_by": "The data protection officer"}, []),
+    ],
+)
+def test_a_risk_is_unlikely_only_with_reasons_and_somebody_who_answers_for_it(given: Json, blanks: list[str]) -> None:
+    found = sheet(after_h=80, **{**KNOWN, "risk": "unlikely", "delay_reasons": "None yet.", **given})
+    assert found["blanks"] == blanks
+    assert found["regulator_duty"] == ("undecided" if blanks else "not_required")
+    assert found["late"] is bool(blanks)
+    text = breach_drafts.render(found)["regulator"]
+    assert ("duty to notify: no, record the decision" in text) is not blanks
+    assert text.count("[NOT KNOWN YET") == len(blanks)
+    register = json.loads(breach_drafts.render(found)["register"])
+    assert {"risk_reasons", "risk_assessed_by"} <= set(register)
+    if not blanks:
+        assert register["risk_reasons"] == "Only encrypted data."
+        assert "Risk assessed by: The data protection officer" in text
 
 
 def test_at_80_hours_the_draft_asks_for_the_reasons() -> None:
@@ -166,6 +281,7 @@ def test_hostile_text_stays_on_its_line() -> None:
         ({"aware_at": None}, "aware_at is missing"),
         ({"aware_at": "2026-11-27"}, "aware_at is no moment"),
         ({"aware_at": "2026-12-27T21:40:00Z"}, "aware_at lies in the future"),
+        ({"aware_at": None, "aware_at_assumed": "1hour"}, "aware_at_assumed is no moment"),
         ({"notified_at": "2026-11-27T21:00:00Z"}, "notified_at lies before"),
         ({"occurred_from": AWARE, "occurred_to": "2026-11-01T00:00:00Z"}, "occurred_from lies after"),
         ({"people_count": -1}, "people_count must be"),

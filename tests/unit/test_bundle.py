@@ -210,7 +210,7 @@ def test_facts_that_do_not_fit_are_a_failure(place: Path) -> None:
         assert bundle.finish().partial
 
 
-@pytest.mark.parametrize(("limit", "truncated"), [(5, True), (6, False), (0, True)])
+@pytest.mark.parametrize(("limit", "truncated"), [(5, True), (6, False), (1, True)])
 def test_a_limit_ends_the_source(place: Path, limit: int, truncated: bool) -> None:
     closed = []
 
@@ -231,6 +231,14 @@ def test_a_limit_ends_the_source(place: Path, limit: int, truncated: bool) -> No
         assert closed == [True]
         assert bundle.finish().partial is False
     assert ("cut off" in tags(place / "bag-info.txt")["Evidence-Complete"]) is truncated
+
+
+def test_what_was_cut_to_nothing_is_no_whole_file(place: Path) -> None:
+    with opened(place) as bundle:
+        entry = bundle.write("a.log", [b"abcd"], source="s", limit_bytes=0)
+        assert (entry["path"], entry["error"]) == (None, "there was no room for any of it")
+        assert not bundle.has("a.log")
+        assert bundle.finish().partial
 
 
 def test_nothing_is_collected_twice_or_into_a_finished_bundle(place: Path) -> None:

@@ -44,6 +44,10 @@ def test_an_answer_that_says_what_was_asked_counts() -> None:
         ({"scope": None}, "exceeded", "another user-ids"),
         ({"ids": [3, 4, 5]}, "exceeded", "1 that it was not asked"),
         ({"ids": None}, "exceeded", "which ids"),
+        ({"affected": 10000}, "exceeded", "changed 10000, and was given 2"),
+        ({"affected": 2, "ids": []}, "unknown", "changed 2, and names 0"),
+        ({"affected": 1}, "unknown", "changed 1, and names 2"),
+        ({"affected": 2, "ids": [3, 3]}, "unknown", "names 1"),
         ({"affected": None}, "unknown", "how many"),
         ({"affected": True}, "unknown", "how many"),
         ({"failed": [4]}, "partial", "1 of 2"),
@@ -56,6 +60,41 @@ def test_an_answer_that_does_not(changes: dict[str, Any], result: str, why: str)
     answer = read({**GOOD, **changes})
     assert answer.result == result
     assert why in str(answer.reason)
+
+
+@pytest.mark.parametrize("ids", [[], None, [9001, 9002]])
+def test_tokens_that_are_counted_and_not_named(ids: Any) -> None:
+    assert platform_job.read_answer("revoke_tokens", {**TOKENS, "ids": ids}, [17], SINCE).result == "unknown"
+
+
+def test_one_user_may_have_many_tokens() -> None:
+    many = {**TOKENS, "affected": 3, "ids": [1, 2, 3]}
+    assert platform_job.read_answer("revoke_tokens", many, [17], SINCE).result == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "result"),
+    [
+        (None, None, "failed"),
+        (126, None, "failed"),
+        (127, None, "failed"),
+        (1, None, "unknown"),
+        (137, None, "unknown"),
+        (137, platform_job.Answer("succeeded", None, 30), "unknown"),
+        (127, platform_job.Answer("succeeded", None, 30), "unknown"),
+        (1, platform_job.Answer("unknown", "why", 30), "unknown"),
+        (1, platform_job.Answer("failed", "why", 0, [3, 4]), "failed"),
+        (1, platform_job.Answer("failed", "why", 2, [3, 4]), "unknown"),
+        (1, platform_job.Answer("partial", "why", 1, [4]), "partial"),
+        (1, platform_job.Answer("exceeded", "why", 9), "exceeded"),
+    ],
+)
+def test_a_job_that_broke_off_may_have_done_a_part(
+    code: int | None, answer: platform_job.Answer | None, result: str
+) -> None:
+    found = platform_job.after_failure(code, "Killed", answer)
+    assert (found.result, found.affected) == (result, answer.affected if answer else None)
+    assert found is answer or "Killed" in str(found.reason)
 
 
 @pytest.mark.parametrize("since", [None, "2026-11-21T01:10:00+00:00", "2026-11-21T02:10:00", "1hour"])

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.session_revocation import (
     Done,
     Wish,
+    nothing,
     owner_of,
     target,
     verdict,
@@ -17,7 +18,6 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.s
 )
 
 SUSPECTS = Wish("suspects", frozenset({"1"}), ("refresh", "sessions"), 10)
-SESSIONS = Wish("suspects", frozenset({"1"}), ("sessions",), 10)
 CLEAN = {"owned": 0, "others": 9, "unreadable": 0, "others_within_5_percent": True}
 
 
@@ -26,6 +26,10 @@ CLEAN = {"owned": 0, "others": 9, "unreadable": 0, "others_within_5_percent": Tr
     [
         ("42", "", "42"),
         (" 42\n", "", "42"),
+        ('{"user": {"id": 1042}}', "", None),
+        ('["1042"]', "", None),
+        ('"1042"', "", None),
+        ("10\ufffd42", "", None),
         ("", "", None),
         (None, "", None),
         ("4\x002", "", None),
@@ -44,6 +48,13 @@ CLEAN = {"owned": 0, "others": 9, "unreadable": 0, "others_within_5_percent": Tr
 )
 def test_whose_a_session_is(value: str | None, field: str, owner: str | None) -> None:
     assert owner_of(value, field) == owner
+
+
+def test_nothing_is_said_of_accounts_while_some_sessions_are_nobodys() -> None:
+    assert nothing({"sessions": 0}, 0)[::2] == ("nothing_to_do", "no_change")
+    status, reason, word = nothing({"refresh": 0, "sessions": 0}, 7)
+    assert (status, word) == ("refused", "owners_unknown")
+    assert "whose 7 sessions are cannot be told" in reason
 
 
 def test_nobody_is_not_a_suspect_and_one_of_all() -> None:
@@ -77,7 +88,7 @@ def test_five_percent(before: int, after: int, same: bool) -> None:
     ],
 )
 def test_what_it_has_come_to(done: Done, after: dict[str, Any], status: str, said: str) -> None:
-    found, reason = verdict([done], after, SESSIONS)
+    found, reason = verdict([done], after)
     assert found == status
     assert said in reason
 
@@ -85,8 +96,8 @@ def test_what_it_has_come_to(done: Done, after: dict[str, Any], status: str, sai
 def test_one_store_without_an_answer_makes_all_of_it_unknown() -> None:
     seen = {"refresh": {"owned": 0}, "sessions": CLEAN}
     for other in ("revoked", "failed", "not_attempted"):
-        assert verdict([Done("refresh", other), Done("sessions", "unknown")], seen, SUSPECTS)[0] == "unknown"
-    assert verdict([Done("refresh", "failed", reason="no"), Done("sessions", count=1)], seen, SUSPECTS)[0] == "partial"
+        assert verdict([Done("refresh", other), Done("sessions", "unknown")], seen)[0] == "unknown"
+    assert verdict([Done("refresh", "failed", reason="no"), Done("sessions", count=1)], seen)[0] == "partial"
 
 
 def test_the_target_stands_for_all_accounts_and_shows_few() -> None:

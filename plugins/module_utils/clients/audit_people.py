@@ -14,11 +14,15 @@ from typing import Any
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import bundle_files
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_files import FILE_MODE
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres import Session
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_errors import PostgresError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_errors import (
+    Failure,
+    PostgresError,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import sql_query
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 BATCH = 10_000
+MOST_OWNERS = 20 * BATCH  # rows, of a batch
 # Identifiers are text in the trail; what is no number is nobody's
 _IDS = "(SELECT given::bigint FROM unnest(%(ids)s::text[]) AS given WHERE given ~ '^[0-9]{1,18}$')"
 _USERS = f"SELECT id::text, id FROM public.users WHERE id IN {_IDS}"  # noqa: S608 - a constant
@@ -54,8 +58,8 @@ def owner_queries(attempted: str, given: Sequence[Mapping[str, Any]]) -> dict[st
     return queries
 
 
-def owners(session: Session, query: str, ids: Sequence[str], schema: str) -> dict[str, str]:
-    """Return the owner of each record that has one.
+def owners(session: Session, query: str, ids: Sequence[str], schema: str) -> dict[str, set[str]]:
+    """Return the owners of each record that has any; a payment may be about a brand and a creator.
 
     Args:
         session: outside of a transaction.
@@ -64,13 +68,19 @@ def owners(session: Session, query: str, ids: Sequence[str], schema: str) -> dic
         schema: where tables without one are looked for.
 
     Raises:
-        PostgresError: the server refused it.
+        PostgresError: the server refused it, or it has more rows than are read.
     """
-    found: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
     for begin in range(0, len(ids), BATCH):
         batch = list(ids[begin : begin + BATCH])
-        _, rows = session.select(query, {"ids": batch}, 20 * BATCH, schema)
-        found |= {str(row[0]): str(row[1]) for row in rows if len(row) > 1 and row[1] is not None}
+        _, rows = session.select(query, {"ids": batch}, MOST_OWNERS + 1, schema)
+        if len(rows) > MOST_OWNERS:
+            text = f"more than {MOST_OWNERS} rows for {len(batch)} records"
+            failure = Failure("invalid_query", text, advice="let the query give each record and person once")
+            raise PostgresError("Reading whom records are about", failure)
+        for row in rows:
+            if len(row) > 1 and row[1] is not None:
+                found.setdefault(str(row[0]), set()).add(str(row[1]))
     return found
 
 
@@ -86,7 +96,7 @@ def resolve(
     types: list[dict[str, Any]] = []
     without = 0
     for name, ids in sorted(by_type.items()):
-        found: dict[str, str] | None = None
+        found: dict[str, set[str]] | None = None
         if name in queries:
             try:
                 found = owners(session, queries[name], ids, schema)
@@ -94,7 +104,7 @@ def resolve(
                 if session.lost:
                     raise
                 failed.append(f"{name[:100]} ({error.failure.cause})")
-        of_type = set((found or {}).values())
+        of_type = {person for each in (found or {}).values() for person in each}
         people |= of_type
         without += len(ids) - len(found or {})
         types.append(

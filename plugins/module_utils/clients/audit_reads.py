@@ -51,7 +51,7 @@ class Trail:
         self.has_numbers = types["id"] in {"int2", "int4", "int8"}
         self._parts = {
             "table": sql.Identifier(schema, table),
-            "address": sql.SQL(self._address(types["ip_address"])),
+            "address": sql.SQL(statements.UNMAPPED.format(self._address(types["ip_address"]))),
         }
 
     @contextmanager

@@ -18,7 +18,10 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions i
     audit_verdict,
     sql_query,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.audit_window import Window
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.audit_window import (
+    Window,
+    bulk,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
 
 if TYPE_CHECKING:
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 MOST_ADDRESSES = 1000  # of a suspect
 MOST_STEPS = 5000
+MOST_UNLISTED = 1000
+TOTALS = (
+    *("events", "without_actor", "without_address", "unreadable_addresses", "taken", "taken_without_actor"),
+    *("taken_without_address", "taken_unreadable", "candidates"),
+)
 UNKNOWN = {"known": False, "reason": "the trail was not read", "count": 0, "items": [], "omitted": 0}
 Json = dict[str, Any]
 
@@ -73,6 +81,8 @@ def query_values(params: Mapping[str, Any], window: Window) -> Json:
         "scale": window.scale,
         "reads": params["actions"],
         "exports": params["export_actions"],
+        "bulk": bulk(params["export_actions"]),
+        "expected": params.get("expected_actors") or [],
         "failed_logins": params["failed_login_actions"],
         "trusted": params["trusted_cidrs"],
         "min_records": params["min_records"],
@@ -88,12 +98,13 @@ def _nothing_known() -> Json:
         "confidence": {"level": audit_verdict.LOW, "reasons": ["the trail was not read"]},
         "suspects": [],
         "suspect_ids": [],
+        "expected": [],
         "window": audit_scope.attack_window([]),
         "affected": _affected(None, [], {}, complete=False, most=0),
         "resources": [],
         "gaps": {**UNKNOWN, "missing": 0, "single": 0},
         "tampered": dict(UNKNOWN),
-        "totals": dict.fromkeys(("events", "without_actor", "without_address", "unreadable_addresses", "candidates")),
+        "totals": dict.fromkeys(TOTALS),
         "unlisted_actions": [],
         "plans": [],
     }
@@ -113,7 +124,8 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
     values = query_values(params, window)
     with trail.snapshot():
         rows = _candidates(trail, values, params["max_candidates"])
-        found = audit_scope.suspects(rows, window, limits)
+        judged = audit_scope.judge(rows, window, limits, values["expected"])
+        found = judged.suspects
         facts = _facts(trail, values, params, found)
     state = audit_trail.trail(
         facts["steps"], window, audit_trail.Limits(params["min_gap"], most), has_numbers=trail.has_numbers
@@ -124,35 +136,38 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
     doubts = audit_verdict.Doubts(
         baseline=facts["baseline"]["complete"],
         any_baseline=facts["baseline"]["any_rows"],
-        candidates_omitted=max(0, candidates - params["max_candidates"]),
+        candidates_omitted=max(0, candidates - params["max_candidates"] - len(values["expected"])),
         records_cut=len(facts["records"]) > len(records),
         addresses_omitted=sum(each["addresses_omitted"] for each in found),
         unnamed_exports=sum(row["unnamed"] for row in facts["resources"] if row["taken"]),
         owners_unknown=owned["without_owner"],
         owners_failed=owned["failed"],
-        events=facts["totals"]["events"],
-        without_address=facts["totals"]["without_address"],
+        totals=facts["totals"],
+        dropped=judged.dropped,
+        excused=[each["actor_id"] for each in judged.expected if each["excused"]],
+        unlisted=[row["action"] for row in facts["unlisted"]],
     )
     confidence = audit_verdict.confidence(found, state, doubts)
-    complete = not (doubts.records_cut or doubts.owners_unknown or doubts.owners_failed or doubts.unnamed_exports)
+    complete = audit_verdict.complete(state, doubts)
     return {
         "status": audit_verdict.status(found, state, confidence["level"], doubts),
         "confidence": confidence,
         "suspects": audit_scope.shown(found, limits),
         "suspect_ids": [each["actor_id"] for each in found],
+        "expected": list(judged.expected),
         "window": audit_scope.attack_window(found),
         "affected": _affected(owned["people"], records, owned, complete=complete, most=most),
         "people": owned["people"],
         "resources": facts["resources"][:most],
         **state,
         "totals": {**facts["totals"], "candidates": candidates},
-        "unlisted_actions": facts["unlisted"],
+        "unlisted_actions": facts["unlisted"][:most],
         "plans": trail.plans,
     }
 
 
 def _candidates(trail: Trail, values: Json, most: int) -> list[Json]:
-    wanted = {**values, "most_candidates": most, "most_addresses": MOST_ADDRESSES}
+    wanted = {**values, "most_candidates": most + len(values["expected"]), "most_addresses": MOST_ADDRESSES}
     return trail.read("candidates", wanted)
 
 
@@ -165,7 +180,7 @@ def _facts(trail: Trail, values: Json, params: Mapping[str, Any], found: Sequenc
     return {
         "totals": trail.read("totals", values)[0],
         "baseline": trail.read("baseline", values)[0],
-        "unlisted": trail.read("unlisted", {**values, "known": known, "most": params["max_items"]}),
+        "unlisted": trail.read("unlisted", {**values, "known": known, "most": MOST_UNLISTED}),
         "steps": trail.read("steps", {**values, **tolerance}) if trail.has_numbers else [],
         "resources": trail.read("resources", {**attributed, "most": 10_000}) if found else [],
         "records": trail.read("records", {**attributed, "most": params["max_records"] + 1}) if found else [],

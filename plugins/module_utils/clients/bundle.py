@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Self
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import bundle_files as files
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle_custody import Custody
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle_seal import refused, sealed_as
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle_state import Sealed, take_up
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import bundle as decisions
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.bundle import Received
@@ -50,6 +52,7 @@ class Bundle:
         self._people = people
         self._lock = threading.Lock()
         self._growing: set[str] = set()
+        self._found: Sealed | None = None
         self._standing = decisions.standing_of(custody.records)
 
     @classmethod
@@ -62,10 +65,12 @@ class Bundle:
         collector: str,
         run_id: str,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        anchor: str | None = None,
     ) -> Self:
         """Begin a bundle, or go on with one that was cut off; one that is finished can only be finished again.
 
         What was collected is read again and compared with what was recorded; what was still growing is thrown away.
+        One that is finished is compared with its lists and its custody log, see :func:`sealed_as`.
 
         Args:
             directory: of the bundle, absolute; its parent is one's own with the mode 0700.
@@ -74,13 +79,16 @@ class Bundle:
             collector: what collects it, and where.
             run_id: the run that collects.
             now: the clock.
+            anchor: SHA-256 of ``tagmanifest-sha256.txt`` that was recorded elsewhere: it must be finished, as that.
 
         Raises:
             IncidentsError: the directory will not do, another process has the bundle, it is of another incident, or
-                what it holds is not what was collected (``details["changed"]`` names the files).
+                what it holds is not what was collected (``details["changed_files"]`` names the files).
         """
         if not directory.is_absolute():
             raise IncidentsError(f"Keeping evidence in {directory}: give an absolute path")
+        if anchor is not None and not os.path.lexists(directory / decisions.TAG_LIST):
+            raise refused(directory, [decisions.TAG_LIST])
         files.prepare(directory)
         try:
             names = {item.name for item in directory.iterdir()}
@@ -93,7 +101,7 @@ class Bundle:
         try:
             people = {"custodian": decisions.line_of(custodian, 200), "collector": decisions.line_of(collector, 200)}
             bundle = cls(directory, custody, people, now, sealed=sealed)
-            bundle._begin(incident)
+            bundle._begin(incident, anchor)
         except OSError as error:
             custody.close()
             raise _failed("Keeping evidence in", directory, error) from error
@@ -102,7 +110,7 @@ class Bundle:
             raise
         return bundle
 
-    def _begin(self, incident: str) -> None:
+    def _begin(self, incident: str, anchor: str | None) -> None:
         records = self._custody.records
         if records and records[0]["data"].get("incident") != incident:
             found = records[0]["data"].get("incident")
@@ -110,6 +118,7 @@ class Bundle:
         if self.sealed != os.path.lexists(self.directory / decisions.TAG_LIST):
             raise IncidentsError(f"Keeping evidence in {self.directory}: another process has just finished it")
         if self.sealed:
+            self._found = sealed_as(self.directory, records, anchor)
             return
         resumed = take_up(self.directory, self._standing) if records else {}
         resumed |= {"torn_bytes": self._custody.torn} if records else {}
@@ -117,6 +126,11 @@ class Bundle:
         self._custody.append("resumed" if records else "opened", {**said, **resumed})
         files.make_folders(self.directory, Path(decisions.PAYLOAD))
         files.write_whole(self.directory / decisions.DECLARATION, decisions.BAGIT)
+
+    @property
+    def found(self) -> Sealed | None:
+        """What it was finished as before it was opened here."""
+        return self._found
 
     def has(self, path: str) -> bool:
         """Whether this was collected whole."""
@@ -231,18 +245,15 @@ class Bundle:
             if self._growing:
                 raise IncidentsError(f"Finishing {self.directory}: something is still being collected")
             try:
-                if not self.sealed:
-                    self._seal()
-                    self.sealed = True
-                files.close_up(self.directory)
-                files.sync(self.directory)
-                content = (self.directory / decisions.TAG_LIST).read_bytes()
-                manifest = json.loads((self.directory / decisions.DOCUMENT).read_bytes())
+                self._found, before = self._found or self._seal(), self._found
+                if before is None or self.directory.stat().st_mode & stat.S_IWUSR:  # killed before it was closed
+                    files.close_up(self.directory)
+                    files.sync(self.directory)
             except (OSError, ValueError) as error:
                 raise _failed("Finishing", self.directory, error) from error
-        return Sealed(self.directory, hashlib.sha256(content).hexdigest(), len(content), manifest)
+        return self._found
 
-    def _seal(self) -> None:
+    def _seal(self) -> Sealed:
         opened = self._custody.records[0]["data"]
         manifest = decisions.document(self._standing, opened=opened, finished_at=rfc3339(self._now()))
         payload = decisions.sums(decisions.sums_of(manifest["files"])).encode()
@@ -258,7 +269,11 @@ class Bundle:
         said |= {decisions.LIST: hashlib.sha256(payload).hexdigest(), **self._people}
         self._custody.append("sealed", said)
         tags = {name: files.sha256_of(self.directory / name) for name in decisions.TAGS}
-        files.write_whole(self.directory / decisions.TAG_LIST, decisions.sums(tags).encode())
+        seal = decisions.sums(tags).encode()
+        files.write_whole(self.directory / decisions.TAG_LIST, seal)
+        self.sealed = True
+        plain = json.loads(content[decisions.DOCUMENT])
+        return Sealed(self.directory, hashlib.sha256(seal).hexdigest(), len(seal), plain)
 
     def close(self) -> None:
         """Let go of the bundle; one that is not finished can be opened again."""

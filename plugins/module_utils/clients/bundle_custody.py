@@ -69,7 +69,9 @@ class Custody:
         except OSError as error:
             raise self._error("Reading", error.strerror or "error") from error
         except IncidentsError as error:
-            raise self._error("Continuing", f"{error.message}; keep this bundle, begin another one") from error
+            problem = self._error("Continuing", f"{error.message}; keep this bundle, begin another one")
+            problem.details["changed_files"] = [self.path.name]
+            raise problem from error
         return log.records
 
     def append(self, kind: str, data: Mapping[str, Any]) -> Json:

@@ -101,7 +101,8 @@ def _pour(stream: Iterator[bytes | bytearray | memoryview], descriptor: int, lim
             size += len(view)
         file.flush()
         os.fsync(file.fileno())
-    if error is not None and not size:
+    if truncated and not size:
+        error = error or "there was no room for any of it"
         return Received(None, 0, truncated=False, error=error)
     return Received(digest.hexdigest(), size, truncated, error)
 

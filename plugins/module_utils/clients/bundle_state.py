@@ -64,7 +64,7 @@ def take_up(directory: Path, standing: decisions.Standing) -> Json:
 
     Raises:
         IncidentsError: something recorded is missing or was changed, or something else was added
-            (``details["changed"]``).
+            (``details["changed_files"]``).
         OSError: it cannot be read.
     """
     changed = [entry["path"] for entry in standing.files if not _kept(directory, entry)]
@@ -79,7 +79,7 @@ def take_up(directory: Path, standing: decisions.Standing) -> Json:
         raise IncidentsError(
             f"Going on with the evidence in {directory}: {', '.join(changed[:5])} is not what was collected; "
             "keep this bundle as it is and begin another one",
-            changed=changed,
+            changed_files=changed,
         )
     for item in discarded:
         (directory / item["path"]).unlink()

@@ -25,8 +25,13 @@ INTEGERS = frozenset({"int2", "int4", "int8"})
 INSTANTS = frozenset({"timestamptz", "timestamp"})
 CSV_SHARE = 1.5  # CSV is about as much larger than what the planner takes a row for
 
+# https://www.postgresql.org/docs/current/catalog-pg-class.html, relkind
+TABLES = ("r", "p")
+KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence"}
+
 COLUMNS = """
-SELECT a.attname AS name, t.typname AS type FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+SELECT a.attname AS name, t.typname AS type, c.relkind::text AS kind
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid
 WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
 AND a.attnum > 0 AND NOT a.attisdropped
 """
@@ -73,6 +78,8 @@ class Database:
             session = _log_in(self.params, self.timeout_s)
             try:
                 session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # where a policy hides rows it is an error, as it is for pg_dump: they are not left out without a word
+                session.ask("SET LOCAL row_security TO off")
                 session.ask(f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_S}s'")
                 session.ask(
                     "SET LOCAL idle_in_transaction_session_timeout TO 0"
@@ -130,6 +137,7 @@ class AuditEvidence:
         self._free_bytes = free_bytes
         self._rows = 0
         self._integers = False
+        self._kind = "r"
         self.first = f"db/{decisions.part_of_path(str(options['table']))}.csv"
 
     def look(self) -> list[Item]:
@@ -175,7 +183,8 @@ class AuditEvidence:
         return f"COPY ({self._select}) TO STDOUT (FORMAT csv, HEADER)"
 
     def _check(self, session: Session) -> None:
-        found = {row["name"]: row["type"] for row in session.ask(COLUMNS, self._options)}
+        columns = session.ask(COLUMNS, self._options)
+        found = {row["name"]: row["type"] for row in columns}
         if not found:
             raise IncidentsError(
                 f"Copying {self._table} on {session.server}: there is no such table; check audit.table"
@@ -186,6 +195,7 @@ class AuditEvidence:
         if found[self._options["time_column"]] not in INSTANTS:
             raise IncidentsError(f"Copying {self._table} on {session.server}: audit.time_column holds no instants")
         self._integers = found[self._options["id_column"]] in INTEGERS
+        self._kind = str(columns[0]["kind"])
 
     def _chunks(self) -> Iterator[bytearray]:
         self._rows = -1  # the header is no row
@@ -208,6 +218,11 @@ class AuditEvidence:
         """
         time, number = quoted(self._options["time_column"]), quoted(self._options["id_column"])
         with self._database.kept() as session:
+            if self._kind not in TABLES:
+                what = KINDS.get(self._kind, "no table")
+                raise IncidentsError(
+                    f"Copying {self._table} on {session.server}: it is {what}, which may not give every row"
+                )
             counting = f"SELECT count(*) AS n FROM {self._table} {self._where}"  # noqa: S608 - quoted identifiers
             counted = int(session.ask(counting, self._values)[0]["n"])
             if problem := decisions.rows_problem(self._rows, counted):

@@ -15,7 +15,9 @@ from contextlib import suppress
 from typing import IO, Any, cast
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_audit import (
+    KINDS,
     LOCK_TIMEOUT_S,
+    TABLES,
     Database,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_encryption import CHUNK, encrypted
@@ -38,13 +40,24 @@ _NOT_HANDED_ON = frozenset({"client_encoding", "application_name", "fallback_app
 # what libpq itself takes from there in the session too
 _FROM_THE_ENVIRONMENT = ("PGPASSFILE", "PGPASSWORD", "PGSSLROOTCERT", "PGSSLMODE", "PGSSLCERT", "PGSSLKEY", "PGUSER")
 
+# pg_dump --table takes neither partitions nor tables that inherit, so that every one of them is named to it
 SIZES = """
-SELECT name, c.oid IS NOT NULL AS found, coalesce(pg_table_size(c.oid), 0) AS bytes,
-       coalesce(c.reltuples, 0)::bigint AS rows_estimate, pg_database_size(current_database()) AS database_bytes
-FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS wanted (schema, tab)
-CROSS JOIN LATERAL (SELECT schema || '.' || tab AS name) AS named
-LEFT JOIN pg_class c ON c.oid = to_regclass(format('%%I.%%I', schema, tab))
+WITH RECURSIVE wanted AS (
+    SELECT schema || '.' || tab AS name, to_regclass(format('%%I.%%I', schema, tab))::oid AS oid
+    FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS given (schema, tab)),
+tree AS (
+    SELECT oid FROM wanted WHERE oid IS NOT NULL
+    UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid),
+relations AS (
+    SELECT name, NULL::text AS schema, NULL::text AS tab, NULL::oid AS oid FROM wanted WHERE oid IS NULL
+    UNION ALL SELECT n.nspname || '.' || c.relname, n.nspname::text, c.relname::text, c.oid
+    FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace)
+SELECT name, schema, tab, r.oid IS NOT NULL AS found, c.relkind::text AS kind,
+       coalesce(pg_table_size(c.oid), 0) AS bytes, greatest(coalesce(c.reltuples, 0), 0)::bigint AS rows_estimate,
+       pg_database_size(current_database()) AS database_bytes
+FROM relations r LEFT JOIN pg_class c ON c.oid = r.oid ORDER BY name
 """
+MOST_RELATIONS = 5000  # an argument each
 
 
 class DumpEvidence:
@@ -89,6 +102,14 @@ class DumpEvidence:
         missing = [row["name"] for row in self._sizes if not row["found"]]
         if missing:
             raise IncidentsError(f"{self._attempted}: there is no {missing[0]}; check dump.tables")
+        for row in self._sizes:
+            if row["kind"] not in TABLES:
+                what = KINDS.get(row["kind"], "no table")
+                raise IncidentsError(f"{self._attempted}: {row['name']} is {what}, of which pg_dump gives no rows")
+        if len(self._sizes) > MOST_RELATIONS:
+            raise IncidentsError(
+                f"{self._attempted}: with partitions these are {len(self._sizes)} tables, more than {MOST_RELATIONS}"
+            )
         size = sum(int(row["bytes"]) for row in self._sizes)
         if problem := decisions.space_problem(size, self._free_bytes()):
             raise IncidentsError(f"{self._attempted}: {problem}")
@@ -120,7 +141,7 @@ class DumpEvidence:
         }
 
     def _command(self, snapshot: str) -> list[str]:
-        tables = [f"--table={_pattern(table)}" for table in self._tables]
+        tables = [f"--table={_pattern(row['schema'], row['tab'])}" for row in self._sizes]
         waiting = f"--lock-wait-timeout={LOCK_TIMEOUT_S * 1000}"
         return [self._program, "--format=custom", "--no-password", waiting, f"--snapshot={snapshot}", *tables]
 
@@ -220,9 +241,9 @@ def _each(stream: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _pattern(table: str) -> str:
+def _pattern(*names: str) -> str:
     """A table for pg_dump, whose patterns fold case and know wildcards outside of quotes."""
-    return ".".join(f'"{part}"' for part in table.split("."))
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def _environment(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import evidence
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_sources import (
+    another_life,
     images_of,
+    life_of,
     part_of_path,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
@@ -22,6 +25,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
     container_names,
     restarted_containers,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 Json = dict[str, Any]
 
@@ -33,8 +37,8 @@ LISTS = (
     ("daemonsets", "apps/v1"),
     ("services", "v1"),
 )
-# Texts with which the API server says that a container has written nothing yet, or that a last life is gone
-_NO_LOG = ("previous terminated container", "is waiting to start", "not available")
+# Texts with which the API server says that a container has written nothing yet
+_NO_LOG = ("is waiting to start", "not available")
 
 
 class MetadataCluster(Cluster):
@@ -88,7 +92,8 @@ class KubernetesEvidence:
         if self._options["logs"]:
             known = {pod["metadata"].get("uid") for pod in pods}
             gone = [pod for pod in self._earlier if pod["metadata"].get("uid") not in known]
-            items += [item for pod in [*pods, *gone] for item in self._logs(pod)]
+            items += [item for pod in pods for item in self._logs(pod)]
+            items += [_missing(item) for pod in gone for item in self._logs(pod)]
         return items
 
     def close(self) -> None:
@@ -141,14 +146,30 @@ class KubernetesEvidence:
             if name in again:
                 yield self._log(pod, name, previous=True)
 
-    def _log(self, pod: Mapping[str, Any], container: str, *, previous: bool) -> Item:
+    def _log(self, pod: Mapping[str, Any], container: str, *, previous: bool, after: int | None = None) -> Item:
+        """A container's log.
+
+        Args:
+            pod: when the logs were listed.
+            container: one of its containers.
+            previous: of its last life.
+            after: of the life before so many restarts, which was still the present one when the logs were listed.
+        """
         metadata = pod["metadata"]
-        path = self.cluster.path("v1", "pods", str(metadata["name"]), "log")
+        name = str(metadata["name"])
+        path = self.cluster.path("v1", "pods", name, "log")
         query = {"container": container, **({"previous": "true"} if previous else {}), "timestamps": "true"}
-        log = _Log(self.cluster, path, query)
+        log = _Log(self.cluster, path, query, pod)
+        folder = f"pods/{part_of_path(name)}_{part_of_path(str(metadata.get('uid')))[:8]}"
+        ending = {False: ".log", True: ".previous.log"}[previous] if after is None else f".previous-{after}.log"
+
+        def then() -> Iterator[Item]:
+            if log.restarted is not None:
+                restarts = int(life_of(log.restarted, container).get("restarts") or 0)
+                yield self._log(log.restarted, container, previous=True, after=restarts)
+
         return Item(
-            path=f"pods/{part_of_path(str(metadata['name']))}/{part_of_path(container)}"
-            + (".previous.log" if previous else ".log"),
+            path=f"{folder}/{part_of_path(container)}{ending}",
             source=f"GET {path}?{urlencode(query)}",
             chunks=log.chunks,
             collected_from={
@@ -156,19 +177,26 @@ class KubernetesEvidence:
                 "uid": metadata.get("uid"),
                 "resource_version": metadata.get("resourceVersion"),
                 "node": (pod.get("spec") or {}).get("nodeName"),
-                **_life(pod, container),
+                **life_of(pod, container),
             },
-            facts=lambda: log.facts,
+            facts=log.checked,
             limit_bytes=int(self._options["log_limit_bytes"]),
+            then=then if after is None else None,
         )
 
 
 class _Log:
-    """The log of one container; that it has written nothing yet is a fact and no failure."""
+    """The log of one container; that it has written nothing yet is a fact and no failure.
 
-    def __init__(self, cluster: Cluster, path: str, query: Mapping[str, str]) -> None:
-        self._cluster, self._path, self._query = cluster, path, query
+    Attributes:
+        facts: what is known of it.
+        restarted: the pod when the log had been read, where the container was started again meanwhile.
+    """
+
+    def __init__(self, cluster: Cluster, path: str, query: Mapping[str, str], pod: Mapping[str, Any]) -> None:
+        self._cluster, self._path, self._query, self._pod = cluster, path, query, pod
         self.facts: Json = {}
+        self.restarted: Mapping[str, Any] | None = None
 
     def chunks(self) -> Iterable[bytes]:
         began = False
@@ -178,20 +206,40 @@ class _Log:
                 yield chunk
         except KubernetesError as error:
             said = error.failure.message
-            if began or error.failure.cause != "invalid" or not any(text in said for text in _NO_LOG):
+            expected = "previous" not in self._query and any(text in said for text in _NO_LOG)
+            if began or error.failure.cause != "invalid" or not expected:
+                if began or error.failure.cause == "invalid":  # as where the container has ended: it has a previous one
+                    with suppress(IncidentsError):
+                        self.checked()
                 raise
             self.facts["no_log"] = said[:300]
 
+    def checked(self) -> Json:
+        """The facts of a log that is of the container that was there when the logs were listed.
 
-def _life(pod: Mapping[str, Any], container: str) -> Json:
-    """Of which image, and of which life, a container's log is."""
-    status = pod.get("status") or {}
-    for kind in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for state in status.get(kind) or []:
-            if state.get("name") == container:
-                names = {"image": "image", "image_id": "imageID", "container_id": "containerID"}
-                return {
-                    **{ours: state.get(theirs) for ours, theirs in names.items()},
-                    "restarts": state.get("restartCount"),
-                }
-    return {}
+        Raises:
+            IncidentsError: it may be of another one, or nobody knows.
+        """
+        container = self._query["container"]
+        now = self._now()
+        problem = another_life(self._pod, now, container)
+        if problem is None:
+            return self.facts
+        if now is not None and now["metadata"].get("uid") == self._pod["metadata"].get("uid"):
+            self.restarted = now
+        raise IncidentsError(f"Reading the log of {container} on pod {self._pod['metadata']['name']}: {problem}")
+
+    def _now(self) -> Mapping[str, Any] | None:
+        name = self._pod["metadata"]["name"]
+        # a list, which needs no other right than the one before
+        found = self._cluster.list(self._cluster.path("v1", "pods"), fieldSelector=f"metadata.name={name}")
+        return next((pod for pod in found if pod["metadata"].get("name") == name), None)
+
+
+def _missing(item: Item) -> Item:
+    """The log of a pod that is gone: what has its name now is another one."""
+
+    def chunks() -> Iterable[bytes]:
+        raise IncidentsError(f"Reading {item.path}: the pod was there when the collection began, and is gone")
+
+    return replace(item, chunks=chunks, facts=None, then=None)

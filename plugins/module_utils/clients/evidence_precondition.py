@@ -65,10 +65,12 @@ def look(params: Mapping[str, Any]) -> Preserved:
     anchor, override = params["evidence_anchor"], (params["evidence_override"] or "").strip()
     plain: Json = {name: (anchor or {}).get(name) for name in ("path", "sha256")}
     plain |= {"partial": None, "override": override or None}
-    problem = _problem(anchor, params["incident"], plain) if anchor else "no evidence_anchor is given"
+    cut: list[str] = []
+    problem = _problem(anchor, params["incident"], plain, cut) if anchor else "no evidence_anchor is given"
     if problem is None:
-        partial = "the evidence is partial: a source could not be read; see its MANIFEST.json"
-        return Preserved(None, partial if plain["partial"] else None, plain)
+        said = ["the evidence is partial: a source could not be read"] if plain["partial"] else []
+        said += [f"of the evidence {len(cut)} files were cut off (truncated), among them {cut[0]}"] if cut else []
+        return Preserved(None, f"{'; '.join(said)}; see its MANIFEST.json" if said else None, plain)
     if not override:
         text = f"evidence must be preserved first, and {problem}; collect it, or say in evidence_override why not"
         return Preserved(("no_evidence", text), text, plain)
@@ -78,8 +80,8 @@ def look(params: Mapping[str, Any]) -> Preserved:
     return Preserved(None, f"no evidence was preserved ({problem}), by decision: {override[:200]}", plain)
 
 
-def _problem(anchor: Mapping[str, Any], incident: str, plain: Json) -> str | None:
-    """Why a bundle does not count; fills in what it says of itself."""
+def _problem(anchor: Mapping[str, Any], incident: str, plain: Json, cut: list[str]) -> str | None:
+    """Why a bundle does not count; fills in what it says of itself, and which files were cut off."""
     path = Path(str(anchor["path"]))
     if not path.is_absolute() or path.name != layout.TAG_LIST:
         return f"evidence_anchor is not the absolute path of a {layout.TAG_LIST}"
@@ -100,6 +102,8 @@ def _problem(anchor: Mapping[str, Any], incident: str, plain: Json) -> str | Non
     if not manifest.get("files"):
         return "the bundle is empty"
     plain["partial"] = bool(manifest.get("partial"))
+    files = [file for file in manifest["files"] if isinstance(file, dict)]
+    cut += [str(file.get("path")) for file in files if file.get("truncated") and not file.get("error")]
     return None
 
 

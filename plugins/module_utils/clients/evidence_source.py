@@ -24,6 +24,7 @@ class Item:
         facts: what is known of the content, asked when all of it was read.
         limit_bytes: where it may be cut off; ``None`` for what is worth nothing in part.
         estimate_bytes: how large it may be; ``None`` where nobody knows.
+        then: what else is to be collected, asked when this one was.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Item:
     facts: Callable[[], Mapping[str, Any]] | None = None
     limit_bytes: int | None = None
     estimate_bytes: int | None = None
+    then: Callable[[], Iterable[Item]] | None = None
 
 
 class Source(Protocol):

@@ -51,6 +51,7 @@ class Preserving:
         self._database = evidence_audit.Database(params, int(params["source_timeout"]))
         self._earlier: list[Json] = []
         self._left = _Budget(int(params["max_bytes"]))
+        self._names = _Names()
         self.sources: list[Json] = []
 
     @property
@@ -109,23 +110,40 @@ class Preserving:
                 source.close()
 
     def _collect(self, bundle: Bundle, source: Source, items: Iterable[Item]) -> None:
-        wanted = [item for item in items if not bundle.has(item.path)]
+        wanted = []
+        for item in items:
+            if not self._names.claim(item.path):  # two files on this disk, and one on another
+                self._refuse(bundle, item, "another file has this name, but for small and capital letters")
+            elif not bundle.has(item.path):
+                wanted.append(item)
         with ThreadPoolExecutor(source.parallel, thread_name_prefix=source.name) as pool:
             for done in [pool.submit(self._write, bundle, item) for item in wanted]:
                 done.result()
 
     def _write(self, bundle: Bundle, item: Item) -> None:
-        stream = _Stream(item)
-        left = self._left.bytes
+        try:
+            layout.checked_name(item.path)
+        except IncidentsError as error:
+            self._refuse(bundle, item, error.message)
+            return
+        stream = _Stream(item, self._left)
         entry = bundle.write(
             item.path,
             stream.chunks(),
             source=item.source,
             collected_from=item.collected_from,
             facts=stream.facts,
-            limit_bytes=left if item.limit_bytes is None else min(left, item.limit_bytes),
+            limit_bytes=item.limit_bytes,
         )
-        self._left.take(int(entry["bytes"] or 0))
+        self._left.give_back(stream.taken - int(entry["bytes"] or 0))
+        for other in item.then() if item.then is not None else ():
+            if self._names.claim(other.path) and not bundle.has(other.path):
+                self._write(bundle, other)
+
+    def _refuse(self, bundle: Bundle, item: Item, why: str) -> None:
+        bundle.miss(
+            decisions.refused_path(item.path), source=item.source, error=why, collected_from=item.collected_from
+        )
 
     def _look(self, name: str) -> tuple[Source | None, list[Item], str | None]:
         """The source and what it has, or why that cannot be said."""
@@ -174,23 +192,56 @@ class _Budget:
         self._lock = Lock()
         self.bytes = size
 
-    def take(self, size: int) -> None:
+    def take(self, size: int) -> int:
+        """Take so many bytes, or as many as are left; return how many these are."""
         with self._lock:
-            self.bytes = max(0, self.bytes - size)
+            taken = min(size, self.bytes)
+            self.bytes -= taken
+        return taken
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
+
+
+class _Names:
+    """The paths that something has."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._claimed: set[str] = set()
+
+    def claim(self, path: str) -> bool:
+        """Whether nothing else has this path, on a disk too that knows no difference of small and capital letters."""
+        with self._lock:
+            free = path.casefold() not in self._claimed
+            self._claimed.add(path.casefold())
+        return free
 
 
 class _Stream:
-    """An item as it is read; where it may not be cut off, a limit is an error."""
+    """An item as it is read, as far as there is room: each part is taken off at once, whoever else is reading."""
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, left: _Budget) -> None:
         self._item = item
-        self._ended = False
+        self._left = left
+        self.taken = 0
 
-    def chunks(self) -> Iterator[bytes | bytearray | memoryview]:
+    def chunks(self) -> Iterator[memoryview]:
         source = iter(self._item.chunks())
+        limit = self._item.limit_bytes
         try:
-            yield from _each(source)
-            self._ended = True
+            for chunk in source:
+                view = memoryview(chunk).cast("B")
+                wanted = len(view) if limit is None else min(len(view), limit - self.taken)
+                taken = self._left.take(wanted)
+                self.taken += taken
+                if taken == wanted:
+                    yield view  # what is beyond the limit is cut off where it is written
+                    continue
+                if taken:
+                    yield view[:taken]
+                raise IncidentsError(f"Collecting {self._item.path}: max_bytes leaves room for no more of it")
         finally:
             close: Callable[[], None] | None = getattr(source, "close", None)
             if close is not None:
@@ -198,14 +249,7 @@ class _Stream:
                     close()
 
     def facts(self) -> Mapping[str, Any]:
-        if not self._ended and self._item.limit_bytes is None:
-            raise IncidentsError(f"Collecting {self._item.path}: there is more than max_bytes leaves room for")
         return self._item.facts() if self._item.facts is not None else {}
-
-
-def _each(stream: Iterator[bytes | bytearray | memoryview]) -> Iterator[bytes | bytearray | memoryview]:
-    for chunk in stream:  # noqa: UP028 - an early end is handed on above, once
-        yield chunk
 
 
 def open_bundle(params: Mapping[str, Any], directory: Path) -> Bundle:
@@ -224,6 +268,7 @@ def open_bundle(params: Mapping[str, Any], directory: Path) -> Bundle:
         custodian=str(params["custodian"]),
         collector=f"evidence_snapshot on {platform.node() or 'an unknown host'}",
         run_id=os.environ.get("RUNBOOK_RUN_ID") or f"process {os.getpid()}",
+        anchor=params["anchor_sha256"] or None,
     )
 
 

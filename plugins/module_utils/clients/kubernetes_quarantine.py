@@ -10,19 +10,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_precondition
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_parts
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import quarantine
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report, may_have_happened
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.pods import controller
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import Plan, Wish
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import Plan
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_facts import (
     World,
     clean_pods,
     describe,
     replacing,
     wanted_pods,
+)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_wish import (
+    QUARANTINED,
+    RELEASED,
+    Wish,
 )
 
 POLL_S = 0.3
@@ -43,13 +49,20 @@ Json = dict[str, Any]
 
 
 class Work:
-    """One run of the module: what was seen, planned and done so far."""
+    """One run of the module: what was seen, planned and done so far.
 
-    def __init__(self, cluster: Cluster, wish: Wish, wait_s: float) -> None:
+    Args:
+        cluster: connected.
+        wish: what is wanted.
+        params: the module's options: of the evidence, and ``wait_s``.
+    """
+
+    def __init__(self, cluster: Cluster, wish: Wish, params: Mapping[str, Any]) -> None:
         self.report = Report(dt.datetime.now(dt.UTC))
         self._cluster = cluster
         self._wish = wish
-        self._wait_s = wait_s
+        self._params = params
+        self._wait_s = float(params["wait_s"])
         self._enforced: str | None = None
 
     def do(self, *, check_mode: bool) -> None:
@@ -65,12 +78,26 @@ class Work:
         if plan.status != "planned":
             self.report.end(plan.status, plan.reason, plan.word)
             self._note_all(plan, "not_attempted", plan.reason)
-        elif check_mode:
+        elif (objection := self._evidence(check_mode=check_mode)) and not check_mode:
+            self.report.end("refused", objection[1], objection[0])
+            self._note_all(plan, "not_attempted", objection[1])
+        elif check_mode:  # evidence is collected between plan and action, so a plan may be made before there is any
             self.report.changed = True
             self.report.end("planned", plan.reason)
             self._note_all(plan, f"would_be_{self._wish.state}", None)
         else:
             self._act(plan, world)
+
+    def _evidence(self, *, check_mode: bool) -> quarantine.Objection | None:
+        """Look whether evidence was preserved, and note what is to be said of it. To give back, none is needed."""
+        if self._wish.state == RELEASED:
+            return None
+        preserved = evidence_precondition.look(self._params)
+        self.report.caveats += [preserved.caveat] if preserved.caveat else []
+        needed = evidence_precondition.look({**self._params, "evidence_override": None}).objection
+        if needed and not preserved.objection and not check_mode:
+            self._note("Evidence", self._wish.incident, "overridden", preserved.plain["override"])
+        return preserved.objection
 
     def _read(self) -> World:
         cluster = self._cluster
@@ -123,13 +150,13 @@ class Work:
             self.report.end(status, failed, None if self.report.changed else "plan_changed")
         else:
             self.report.end("done", plan.reason)
-        if done and not failed and self._wish.state == quarantine.QUARANTINED:
+        if done and not failed and self._wish.state == QUARANTINED:
             self._wait(world, [entry["name"] for entry in done])
         self._look_again()
 
     def _make_policy(self, plan: Plan) -> str | None:
         """Create the policy where it is missing, before any pod is chosen by it; why it could not be."""
-        if self._wish.state == quarantine.RELEASED:
+        if self._wish.state == RELEASED:
             return None
         if plan.manifest is None:
             self._note("NetworkPolicy", self._wish.policy, "exists", None)
@@ -198,7 +225,7 @@ class Work:
 
     def _told(self, plan: Plan) -> list[str]:
         """What is to be said of the network."""
-        if plan.status != "planned" or self._wish.state == quarantine.RELEASED:
+        if plan.status != "planned" or self._wish.state == RELEASED:
             return []
         open_ones = "connections that are open may go on until they end"
         if self._enforced:

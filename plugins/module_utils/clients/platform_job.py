@@ -161,13 +161,8 @@ class PlatformJob:
         answer = platform_job.read_answer(self._job, document, batch, self.since) if no_json is None else None
         if done.exit.exit_code == 0:
             return answer or Answer(platform_job.UNKNOWN, f"it ended with exit code 0, but {no_json}", None)
-        if answer and answer.result in (platform_job.PARTIAL, platform_job.EXCEEDED):
-            return answer
         said = mask(bytes(done.stderr.data).decode("utf-8", "replace")).strip().splitlines()[-1:]
-        code = done.exit.exit_code
-        ended = "it could not be started" if code is None else f"it ended with exit code {code}"
-        text = plain_line(": ".join([ended, *said]), platform_job.LONGEST_TEXT)
-        return Answer(platform_job.FAILED, text, answer.affected if answer else None)
+        return platform_job.after_failure(done.exit.exit_code, "".join(said), answer)
 
     def _note(self, number: int, answer: Answer) -> None:
         batch = self._batches[number]

@@ -8,13 +8,17 @@ import datetime as dt
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_precondition
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle import Bundle
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle_files import sha256_of
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle_state import Sealed
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
+    SHORTEST_REASON,
+    Preserved,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 LARGEST_LIST = 64 * 2**20
@@ -57,24 +61,28 @@ def read_ids(path: str | None) -> list[str]:
         raise IncidentsError(f"{attempted}: it is no text in UTF-8; give one id a line") from None
 
 
-def missing(anchor: Mapping[str, Any] | None, directory: str | None) -> str | None:
-    """Return what of the evidence is not there, in a sentence; ``None`` when all is.
+def look(params: Mapping[str, Any]) -> Preserved:
+    """Look whether evidence was preserved and the sessions can be saved, or who wants to go without says why.
 
     Args:
-        anchor: ``path`` and ``sha256`` of the file that stands for what was preserved before.
-        directory: where the sessions are to be saved.
+        params: as :func:`evidence_precondition.look` takes them, and ``directory``.
     """
-    if not anchor:
-        return "evidence_anchor is not given: nothing shows that evidence was preserved"
-    path, expected = Path(str(anchor.get("path") or "")), str(anchor.get("sha256") or "")
-    if not path.is_absolute() or not path.is_file():
-        return f"the evidence {path} is not there"
-    try:
-        if sha256_of(path) != expected:
-            return f"the evidence {path} is not what was preserved, its SHA-256 is another"
-    except OSError as error:
-        return f"the evidence {path} cannot be read: {error.strerror or 'error'}"
-    return None if directory else "directory is not given: the sessions would be lost unseen"
+    anchor = params["evidence_anchor"] if params["incident"] else None  # of no incident nothing can be evidence
+    found = evidence_precondition.look({**params, "evidence_anchor": anchor})
+    if found.objection or params["directory"]:
+        return found
+    missing = "directory is not given: the sessions would be lost unseen"
+    if override := accepted(params):
+        said = f"{missing}; by decision: {override[:200]}"
+        return replace(found, caveat="; ".join(text for text in (found.caveat, said) if text))
+    text = f"{missing}; give it, or say in evidence_override why not in {SHORTEST_REASON} characters or more"
+    return replace(found, objection=("no_evidence", text), caveat=text)
+
+
+def accepted(params: Mapping[str, Any]) -> str:
+    """The reason to go without evidence; empty where there is none, or one that says nothing."""
+    reason = (params["evidence_override"] or "").strip()
+    return reason if len(reason) >= SHORTEST_REASON else ""
 
 
 def preserve(

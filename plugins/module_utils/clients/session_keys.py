@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis import RedisServer, Reply
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis_errors import failure
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_evidence import Source
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.session_revocation import (
+    UNDECODED,
     Done,
     fingerprint,
     owner_of,
@@ -29,7 +31,10 @@ Wants = Callable[[str | None], bool]
 
 @dataclass(frozen=True)
 class Key:
-    """A session. *owner* is ``None`` where it cannot be told; *value* is the fingerprint of what is kept."""
+    """A session. *owner* is ``None`` where it cannot be told; *value* is the fingerprint of what is kept.
+
+    One whose name is no UTF-8 cannot be asked for, and so not be ended either.
+    """
 
     name: str
     owner: str | None
@@ -44,7 +49,7 @@ class Tally:
         owned: the sessions that are wanted, by name; no more than were asked for.
         count: how many there are, whether kept or not.
         others: sessions of other people.
-        unreadable: sessions of which nobody can tell whose they are.
+        unreadable: sessions of which nobody can tell whose they are, and those with a name that is no UTF-8.
     """
 
     owned: dict[str, Key] = field(default_factory=dict)
@@ -67,10 +72,10 @@ class SessionKeys:
         self._pattern = pattern
         self._field = owner_field
 
-    @property
-    def source(self) -> str:
-        """Where they come from, for the list of the evidence."""
-        return f"SCAN MATCH {self._pattern} of Redis {self._server.address}; keys and values by SHA-256, 12 digits"
+    def saved(self, keys: Sequence[Key]) -> Source:
+        """These sessions, to be kept as evidence."""
+        where = f"SCAN MATCH {self._pattern} of Redis {self._server.address}; keys and values by SHA-256, 12 digits"
+        return Source("redis/sessions.jsonl", where, self._lines(keys))
 
     def tally(self, wants: Wants, most: int) -> Tally:
         """Look through all of them.
@@ -85,7 +90,9 @@ class SessionKeys:
         found = Tally()
         for keys in self._names():
             for key in self._read(keys):
-                if wants(key.owner):
+                if UNDECODED in key.name:
+                    found.unreadable += 1
+                elif wants(key.owner):
                     found.count += key.name not in found.owned
                     if len(found.owned) <= most:
                         found.owned[key.name] = key
@@ -97,7 +104,7 @@ class SessionKeys:
 
     def unlink(self, names: Sequence[str], wants: Wants) -> Done:
         """Unlink those that are still wanted, by one command. Their owners are read right before."""
-        still = [key.name for key in self._read(names) if wants(key.owner)]
+        still = [key.name for key in self._read(names) if wants(key.owner) and UNDECODED not in key.name]
         if not still:
             return Done("sessions")
         reply = self._server.ask("UNLINK", *still)
@@ -106,17 +113,20 @@ class SessionKeys:
         result = "unknown" if reply.may_have_happened else "failed"
         return Done("sessions", result, reason=f"UNLINK: {reply.failure.message}")
 
-    def lines(self, keys: Sequence[Key]) -> Iterator[bytes]:
+    def _lines(self, keys: Sequence[Key]) -> Iterator[bytes]:
         """Yield the sessions as evidence, a line of JSON each.
 
         Raises:
             SendError: Redis cannot be asked.
         """
         for number, key in enumerate(keys):
-            left = int(self._asked("PTTL", key.name).value) if number < MOST_AGES else -1
-            ttl_s = left / 1000 if left >= 0 else None
+            ttl_s = self._ttl_s(key) if number < MOST_AGES else "not_read"
             said = {"key": fingerprint(key.name), "owner": key.owner, "value": key.value, "ttl_s": ttl_s}
             yield json.dumps(said).encode() + b"\n"
+
+    def _ttl_s(self, key: Key) -> float | None:
+        left = int(self._asked("PTTL", key.name).value)
+        return left / 1000 if left >= 0 else None
 
     def _names(self) -> Iterator[list[str]]:
         cursor = "0"
@@ -130,7 +140,9 @@ class SessionKeys:
     def _read(self, names: Sequence[str]) -> Iterator[Key]:
         """Yield the sessions of these names that are still there."""
         for name, value in zip(names, self._asked("MGET", *names).value, strict=True):
-            if value is not None:
+            if UNDECODED in name:
+                yield Key(name, None, None)
+            elif value is not None:
                 yield Key(name, owner_of(value, self._field), fingerprint(value))
             elif self._asked("EXISTS", name).value:  # it is of another type
                 yield self._of_hash(name)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -48,6 +49,8 @@ class Work:
         self._keys: SessionKeys | None = None
         self._tokens: RefreshTokens | None = None
         self._tally = Tally()
+        self._override = session_evidence.accepted(params)
+        self._without = False  # whether the reason to go without evidence was needed
 
     def do(self, *, check_mode: bool) -> None:
         """Do it, or in check mode only plan it.
@@ -64,7 +67,7 @@ class Work:
             if refused:
                 self._end("refused", refused[1], refused[0], result="not_attempted")
             elif not any(owned.values()):
-                self._end("nothing_to_do", f"none of them has any: {decisions.counts_text(owned)}", "no_change")
+                self._end(*decisions.nothing(owned, self._tally.unreadable))
             else:
                 self._go_on(owned, check_mode=check_mode)
 
@@ -73,18 +76,19 @@ class Work:
         return {**self.report.plain(), "files": self.files}
 
     def _go_on(self, owned: Mapping[str, int], *, check_mode: bool) -> None:
-        missing = session_evidence.missing(self._params["evidence_anchor"], self._params["directory"])
-        reason = str(self._params["evidence_override"] or "").strip()
-        if missing:
-            self.report.caveats.append(f"{missing}; {f'overridden: {reason}' if reason else 'it will be refused'}")
-        if check_mode:
+        found = session_evidence.look(self._params)
+        self.report.caveats += [found.caveat] if found.caveat else []
+        self._without = session_evidence.look({**self._params, "evidence_override": None}).objection is not None
+        if check_mode:  # evidence is collected between plan and action, so a plan may be made before there is any
             self.report.changed = True
             self._end("planned", f"{decisions.counts_text(owned)} would be revoked", result="would_revoke")
-        elif missing and not reason:
-            text = f"{missing}; preserve it first, or give the reason as evidence_override"
+        elif found.objection:
+            self._end("refused", found.objection[1], found.objection[0], result="not_attempted")
+        elif problem := self._preserve(self._sources(), self.report.started_at):
+            text = f"the sessions could not all be saved: {problem}"
             self._end("refused", text, "no_evidence", result="not_attempted")
-        elif self._preserve(reason):
-            self._revoke(missing, reason)
+        else:
+            self._revoke()
 
     def _connect(self, stack: ExitStack) -> decisions.Objection | None:
         """Log in to the stores and note the targets; what speaks against acting there."""
@@ -100,13 +104,14 @@ class Work:
         if store == REFRESH:
             self._tokens = RefreshTokens(self._params, self._wish)
             stack.callback(self._tokens.close)
-            return {"server": self._tokens.server, "table": self._tokens.table}, None
+            return {"server": self._tokens.server, "table": self._tokens.table, **self._tokens.columns}, None
         server = stack.enter_context(RedisServer(self._params))
         info = server.connect() or read_info(server)
         if isinstance(info, Failure):
             raise server.error(ATTEMPTED, info)
-        self._keys = SessionKeys(server, self._params["pattern"], self._params["owner_field"] or "")
-        where = {"address": server.address, "pattern": self._params["pattern"]}
+        where = {"pattern": self._params["pattern"], "owner_field": self._params["owner_field"] or ""}
+        self._keys = SessionKeys(server, **where)
+        where["address"] = server.address
         return where, decisions.redis_objection(info)
 
     def _look(self) -> Json:
@@ -119,66 +124,103 @@ class Work:
         now = self._tally = self._keys.tally(self._wish.wants, self._wish.max_keys) if self._keys else Tally()
         return {"owned": now.count, "others": now.others, "unreadable": now.unreadable}
 
-    def _preserve(self, override: str) -> bool:
-        """Save what will be gone; return whether it goes on."""
-        if not self._params["directory"]:
-            return True
+    def _sources(self) -> list[Source]:
+        """What will be gone."""
         sources = []
         if self._tokens:
             chunks = self._tokens.lines(self._wish.max_keys)
             sources.append(Source("db/refresh_tokens.jsonl", self._tokens.source, chunks))
         if self._keys:
-            chunks = self._keys.lines(list(self._tally.owned.values()))
-            sources.append(Source("redis/sessions.jsonl", self._keys.source, chunks))
+            sources.append(self._keys.saved(list(self._tally.owned.values())))
+        return sources
+
+    def _preserve(self, sources: Sequence[Source], now: dt.datetime) -> str | None:
+        """Save it in a bundle of its own; return what could not be saved, unless somebody went without it.
+
+        Raises:
+            IncidentsError: nothing can be written there.
+        """
+        if not self._params["directory"]:
+            return None  # by decision, or it would not have come here
         who = {name: str(self._params[name] or "unknown") for name in ("incident", "custodian", "run_id")}
         try:
-            sealed = session_evidence.preserve(self._params["directory"], sources, self.report.started_at, **who)
+            sealed = session_evidence.preserve(self._params["directory"], sources, now, **who)
         except IncidentsError as error:
-            if not override:
+            if not self._override:
                 raise
-            self.report.caveats.append(f"the sessions could not be saved: {error.message}")
-            return True
-        self.files = [sealed.anchor]
+            self._go_without(f"the sessions could not be saved: {error.message}")
+            return None
+        self.files.append(sealed.anchor)
         if not sealed.partial:
-            return True
+            return None
         said = "; ".join(str(entry.get("error")) for entry in sealed.manifest["failed"])
         self.report.caveats.append(f"PARTIAL evidence of the sessions: {said}")
-        if not override:
-            self._end("refused", f"the sessions could not all be saved: {said}", "no_evidence", result="not_attempted")
-        return bool(override)
+        if not self._override:
+            return said
+        self._go_without("not all of the sessions could be saved")
+        return None
 
-    def _revoke(self, missing: str | None, override: str) -> None:
+    def _go_without(self, problem: str) -> None:
+        self._without = True
+        self.report.caveats.append(f"{problem}; by decision: {self._override[:200]}")
+
+    def _revoke(self) -> None:
         done = [self._revoke_in(store) for store in self._wish.stores]
         self.report.after = self._look_again(done)
         self.report.changed = any(each.count or each.result == "unknown" for each in done)
         self.report.results = [each.plain() for each in done]
-        if missing:
-            overridden = {"store": "evidence", "result": "overridden", "count": 0, "ids": [], "reason": override}
+        if self._without:
+            overridden = {"store": "evidence", "result": "overridden", "count": 0, "ids": [], "reason": self._override}
             self.report.results.append(overridden)
-        self.report.end(*decisions.verdict(done, self.report.after, self._wish))
+        self.report.end(*decisions.verdict(done, self.report.after))
 
     def _revoke_in(self, store: str) -> Done:
         if store == REFRESH:
-            return self._tokens.revoke(self._params["batch"], self._wish.max_keys) if self._tokens else Done(store)
+            return self._revoke_tokens(self._tokens) if self._tokens else Done(store)
         return self._unlink(self._keys, self._wish.wants) if self._keys else Done(store)
 
+    def _revoke_tokens(self, tokens: RefreshTokens) -> Done:
+        """Revoke them, and save which they were when they are not those that were saved before."""
+        done = tokens.revoke(self._params["batch"], self._wish.max_keys)
+        if not tokens.unsaved(done.ids):
+            return done
+        lines = (json.dumps({"id": each}).encode() + b"\n" for each in done.ids)
+        revoked = Source("db/refresh_tokens_revoked.jsonl", f"those that were revoked in {tokens.table}", lines)
+        problem = self._preserve_more(revoked)
+        if problem and not done.reason:
+            done.reason = f"the ids of those that came meanwhile could not be saved: {problem}"
+        return done
+
+    def _preserve_more(self, source: Source) -> str | None:
+        """Save what came meanwhile; never raises, as something was changed already."""
+        try:
+            return self._preserve([source], dt.datetime.now(dt.UTC))
+        except IncidentsError as error:
+            return error.message
+
     def _unlink(self, keys: SessionKeys, wants: Callable[[str | None], bool]) -> Done:
-        """Unlink in batches, and look again for those that came meanwhile."""
+        """Unlink in batches, and look again for those that came meanwhile, which are saved first as well."""
         total = Done(SESSIONS)
-        names = list(self._tally.owned)
+        found, saved = self._tally.owned, set(self._tally.owned)
         try:
             for look in range(1, LOOKS + 1):
-                names = names[: self._wish.max_keys - total.count]
-                for start in range(0, len(names), self._params["batch"]):
-                    done = keys.unlink(names[start : start + self._params["batch"]], wants)
+                chosen = list(found.values())[: self._wish.max_keys - total.count]
+                if fresh := [key for key in chosen if key.name not in saved]:
+                    if problem := self._preserve_more(keys.saved(fresh)):
+                        total.reason = f"{len(fresh)} that came meanwhile could not be saved and were left: {problem}"
+                        return total
+                    saved |= {key.name for key in fresh}
+                for start in range(0, len(chosen), self._params["batch"]):
+                    names = [key.name for key in chosen[start : start + self._params["batch"]]]
+                    done = keys.unlink(names, wants)
                     total.count += done.count
                     if done.reason:
                         total.result, total.reason = done.result, done.reason
                         return total
                 if look == LOOKS or total.count >= self._wish.max_keys:
                     break
-                names = list(keys.tally(wants, self._wish.max_keys).owned)
-                if not names:
+                found = keys.tally(wants, self._wish.max_keys).owned
+                if not found:
                     break
         except IncidentsError as error:  # of a read: nothing more was unlinked
             total.result, total.reason = ("revoked" if total.count else "failed"), error.message

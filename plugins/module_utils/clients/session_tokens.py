@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,9 +29,12 @@ _BOOLEAN = "boolean"
 _INSTANTS = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _DENIED, _CLASS_OF_VALUES = "42501", "22"
 
-# the names of the types come from the server, which quotes what has to be quoted
+# the names of the types come from the server, which quotes what has to be quoted; -1 is for "of any length": without
+# it char(8) is called "character", and a cast to that keeps one character
 COLUMNS = """
-SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type
+SELECT a.attname::text AS name, format_type(a.atttypid, -1) AS type, EXISTS (
+    SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
+    AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL) AS sole
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
 """
@@ -64,6 +67,7 @@ class RefreshTokens:
             raise
         self._is_flag = types["revoked"] == _BOOLEAN
         self._cast = types["owner"]
+        self._preserved: set[str] = set()
         self._table = sql.Identifier(str(params["refresh_schema"]), str(params["refresh_table"]))
 
     def count(self) -> int:
@@ -82,7 +86,17 @@ class RefreshTokens:
         """
         wanted = "SELECT {id}::text AS id, {owner}::text AS owner FROM {table} WHERE {open} AND {theirs} ORDER BY {id}"
         for row in self._ask(f"{wanted} LIMIT %(most)s", most=most):
+            self._preserved.add(str(row["id"]))
             yield json.dumps({"id": row["id"], "owner": row["owner"]}).encode() + b"\n"
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The names of its columns, as an approval has to show them."""
+        return {f"{part}_column": name for part, name in self._names.items()}
+
+    def unsaved(self, ids: Sequence[str]) -> bool:
+        """Whether others were revoked than those that :meth:`lines` gave."""
+        return set(ids) != self._preserved
 
     @property
     def source(self) -> str:
@@ -97,7 +111,7 @@ class RefreshTokens:
             self._session.ask(f"SET lock_timeout TO {LOCK_MS}")
             while len(done.ids) < most:
                 rows = self._ask(
-                    "UPDATE {table} SET {revoked} = {now} WHERE {open} AND {id} = ANY (ARRAY("
+                    "UPDATE {table} SET {revoked} = {now} WHERE {open} AND {theirs} AND {id} = ANY (ARRAY("
                     "SELECT {id} FROM {table} WHERE {open} AND {theirs} ORDER BY {id} LIMIT %(most)s FOR UPDATE))"
                     " RETURNING {id}::text AS id",
                     most=min(batch, most - len(done.ids)),
@@ -121,6 +135,7 @@ class RefreshTokens:
     def _types(self, schema: str, table: str) -> dict[str, str]:
         rows = self._session.ask(COLUMNS, {"schema": schema, "table": table})
         there = {str(row["name"]): str(row["type"]) for row in rows}
+        sole = {str(row["name"]) for row in rows if row["sole"]}
         attempted = f"{ATTEMPTED} in {self.table} of {self._session.server}"
         if not there:
             raise IncidentsError(f"{attempted}: there is no such table; check refresh_schema and refresh_table")
@@ -128,6 +143,9 @@ class RefreshTokens:
         if missing:
             named = ", ".join(missing)
             raise IncidentsError(f"{attempted}: it has no column {named}; check the options refresh_*_column")
+        if self._names["id"] not in sole:
+            msg = f"{attempted}: the column {self._names['id']} has no unique index of its own, so a value of it may be"
+            raise IncidentsError(f"{msg} that of several rows; check refresh_id_column")
         types = {part: there[name] for part, name in self._names.items()}
         if types["revoked"] not in {_BOOLEAN, *_INSTANTS}:
             msg = f"{attempted}: the column {self._names['revoked']} is neither a time nor a boolean"

@@ -92,6 +92,8 @@ def _odd(row: Mapping[str, Any], window: Window) -> Json:
     forward = earlier is not None and row["created_at"] >= earlier and row["at_before"] > row["created_at"]
     if row["at_after"] is not None and row["at_after"] >= row["at_before"]:
         forward = False
+    elif earlier is None:  # the row before is the first that is looked at: the two after it agree, or not
+        forward = row["at_after"] is not None and row["at_after"] >= row["created_at"]
     found = row["at_before"] if forward else row["created_at"]
     return {
         "id": row["id_before"] if forward else row["id"],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ EXPORT_ACTIONS = [
     *(f"{what}.export" for what in ("user", "creator", "brand", "campaign", "payment", "payout", "message", "report")),
     *("user.bulk_read", "campaign.bulk_read", "payment.bulk_read", "data.export"),
 ]
+_BULK = frozenset({"bulk", "all", "dump", "backup"})
+_WORDS = re.compile(r"[^a-z0-9]+")
 FAILED_LOGIN_ACTIONS = ["user.login_failed", "login.failed", "auth.failed"]
 
 
@@ -113,6 +116,16 @@ def actions(attempted: str, option: str, given: Iterable[Any]) -> list[str]:
     if pattern := [name for name in names if "%" in name or "*" in name]:
         raise IncidentsError(f"{attempted}: {option} takes whole names, no patterns such as {pattern[0][:60]}")
     return names
+
+
+def bulk(export_actions: Iterable[str]) -> list[str]:
+    """Return those that take many records at once, whatever record they name."""
+    return [name for name in export_actions if name.startswith("data.") or _BULK & set(_WORDS.split(name))]
+
+
+def looks_like(words: frozenset[str], action: str) -> bool:
+    """Whether one of the words is in the name of an action, as a whole: ``thread.created`` reads nothing."""
+    return bool(words & set(_WORDS.split(action.lower())))
 
 
 def _moment(attempted: str, option: str, text: Any) -> dt.datetime:

@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_cause_facts import Facts
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_cause_facts import (
+    MOST_NARROW,
+    Facts,
+)
 
 Json = dict[str, Any]
 Verdict = tuple[str, str]
@@ -51,8 +54,8 @@ def breach_cause(facts: Facts) -> Json:
         "taken": facts.taken,
         "complete": facts.complete,
         "counts_are": "approximate" if facts.complete and not _missing(facts) else "at_least",
-        "gaps": [*facts.blind, *_mixed(facts), *facts.doubts],
-        "next_step": _NEXT[cause],
+        "gaps": [*facts.blind, *_held_back(facts), *_unlooked(facts), *_mixed(facts), *facts.doubts],
+        "next_step": " ".join([_NEXT[cause], *_held_back(facts)]).strip(),
     }
 
 
@@ -107,6 +110,8 @@ def _audit_tampered(facts: Facts) -> Verdict | None:
 def _expected_activity(facts: Facts) -> Verdict | None:
     if not facts.known or facts.suspects or facts.said.pods or not facts.trail_read:
         return None
+    if facts.blind or facts.loud or _not_whole(facts):
+        return None  # it needs what "none" needs
     return "expected_activity", f"what is unusual was done by {len(facts.known)} accounts whose activity is expected"
 
 
@@ -140,16 +145,25 @@ _NEXT: Mapping[str, str] = {
 }
 
 
+def _not_whole(facts: Facts) -> bool:
+    """Whether not all was looked at; a trail without suspects is ``ok`` only where it was."""
+    omitted = any(each.get("addresses_omitted") for each in facts.scope.get("suspects") or [])
+    return facts.scope.get("status") != "ok" and (facts.low or omitted)
+
+
 def _nothing_proven(facts: Facts) -> Verdict:
+    none = "no other account's access is unusual" if facts.known else "no account's access is unusual"
     if not facts.trail_read:
         return "unknown", f"whether data was taken is not known: {_first([*facts.blind, *facts.doubts])}"
     if facts.said.pods:
-        return "unknown", f"{len(facts.said.pods)} pods are under suspicion, and no account's access is unusual"
+        return "unknown", f"{len(facts.said.pods)} pods are under suspicion, and {none}"
     if facts.loud:
-        return "unknown", f"{facts.loud} addresses are suspicious, and no account's access is unusual"
+        return "unknown", f"{facts.loud} addresses are suspicious, and {none}"
     if facts.blind:
-        return "unknown", f"no account's access is unusual, but {facts.blind[0]}"
-    return "none", "no account's access is unusual, and the audit trail is whole"
+        return "unknown", f"{none}, but {facts.blind[0]}"
+    if facts.known:
+        return "unknown", f"{none}, but not all was looked at: {_first(facts.doubts)}"
+    return "none", f"{none}, and the audit trail is whole"
 
 
 def _first(texts: Sequence[str]) -> str:
@@ -165,16 +179,19 @@ def _status(cause: str, facts: Facts) -> str:
 
 
 def _recommend(causes: Sequence[str], facts: Facts) -> list[str]:
-    """What helps, in the order in which it is done; nobody is logged out for a trail with gaps."""
+    """What helps, in the order in which it is done; nobody is logged out for a trail with gaps.
+
+    What cannot be taken back is not recommended on a suspicion of low confidence.
+    """
     if set(causes) <= {"none", "expected_activity"}:
         return []
     found = [PRESERVE]
-    found += NARROW if facts.suspects else ()
+    found += NARROW if facts.suspects and not facts.crowd else ()
     found += [QUARANTINE] if facts.said.pods else []
     concerned = _wide(causes, facts) and bool(facts.people)
-    found += [AFFECTED] if concerned else []
+    found += [AFFECTED] if concerned or (facts.crowd and facts.confirmed) else []
     found += [EVERYBODY] if _everybody(causes, facts) else []
-    found += [RESET] if facts.suspects else []
+    found += [RESET] if facts.confirmed else []
     found += WIDE if concerned else ()
     if not _times(facts, "first_seen"):
         found = [name for name in found if name != NARROW[1]]  # from when on is not known
@@ -182,17 +199,39 @@ def _recommend(causes: Sequence[str], facts: Facts) -> list[str]:
 
 
 def _everybody(causes: Sequence[str], facts: Facts) -> bool:
-    """Whether those who must be logged out cannot be told from the others."""
-    return _wide(causes, facts) and (facts.people is None or not facts.complete)
+    """Whether those who must be logged out cannot be told from the others.
+
+    A few records without an owner, and what further accounts took, are gaps: they log out nobody.
+    """
+    return _wide(causes, facts) and (facts.whose_unknown or facts.unnamed_people > 0)
 
 
 def _wide(causes: Sequence[str], facts: Facts) -> bool:
-    """Whether it is for more than the suspects. Those concerned by an expected account are not to be logged out."""
-    return "mass_export" in causes and not facts.known
+    """Whether it is for more than the suspects. That others are expected makes a real export no smaller."""
+    return "mass_export" in causes and not facts.low
+
+
+def _held_back(facts: Facts) -> list[str]:
+    """Why less is recommended than the cause alone would ask for."""
+    found = []
+    if facts.suspects and facts.low:
+        text = "Confidence is low, so nothing is recommended for others that cannot be taken back; name in actors whom"
+        found.append(f"{text} somebody has confirmed.")
+    if facts.crowd:
+        text = f"{len(facts.suspects)} accounts are under suspicion, more than {MOST_NARROW}: to end what they have"
+        found.append(f"{text} needs two approvals (revoke-affected-sessions).")
+    return found
+
+
+def _unlooked(facts: Facts) -> list[str]:
+    count = len(facts.unlooked)
+    return [f"what {count} accounts took that the operator alone names is not known"] if count else []
 
 
 def _mixed(facts: Facts) -> list[str]:
-    if not facts.known or not facts.suspects:
+    if facts.elsewhere:
+        return [f"{facts.elsewhere} accounts that are expected came from addresses that are new for them: not excused"]
+    if not facts.mixed or not facts.suspects:
         return []
     return ["among those concerned are people whose data was read by accounts that are expected: narrow the time"]
 

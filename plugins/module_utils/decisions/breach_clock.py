@@ -34,12 +34,17 @@ class Clock:
         now: the present.
         notified_at: when the regulator was first told; ``None`` while it was not.
         risk: one of :data:`RISKS`; while it is unknown, the duty is taken to be there.
+        reasoned: whether the assessment of the risk has reasons and somebody who answers for it. Without them, that it
+            is unlikely ends no duty: Art. 33(1) and (5) want it to be demonstrated.
+        assumed: whether :attr:`aware_at` is only assumed, as nobody has said it.
     """
 
     aware_at: dt.datetime
     now: dt.datetime
     notified_at: dt.datetime | None = None
     risk: str = "unknown"
+    reasoned: bool = False
+    assumed: bool = False
 
     @property
     def deadline(self) -> dt.datetime:
@@ -54,12 +59,16 @@ class Clock:
     @property
     def regulator(self) -> str:
         """Whether the regulator has to be told."""
-        return {"unlikely": NOT_REQUIRED, "unknown": UNDECIDED}.get(self.risk, REQUIRED)
+        return UNDECIDED if self._undecided else NOT_REQUIRED if self.risk == "unlikely" else REQUIRED
 
     @property
     def people(self) -> str:
         """Whether the people concerned have to be told."""
-        return {"high": REQUIRED, "unknown": UNDECIDED}.get(self.risk, NOT_REQUIRED)
+        return UNDECIDED if self._undecided else REQUIRED if self.risk == "high" else NOT_REQUIRED
+
+    @property
+    def _undecided(self) -> bool:
+        return self.risk == "unknown" or (self.risk == "unlikely" and not self.reasoned)
 
     def plain(self, zone: str) -> Json:
         """What a result says of it.
@@ -71,6 +80,7 @@ class Clock:
         local = in_zone(self.deadline, zone)
         return {
             "aware_at": rfc3339(self.aware_at),
+            "assumed": self.assumed,
             "deadline": rfc3339(self.deadline),
             "deadline_local": local,
             "elapsed_s": (end - self.aware_at).total_seconds(),

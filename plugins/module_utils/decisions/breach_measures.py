@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 Json = dict[str, Any]
+Words = Mapping[str, Mapping[str, str]]
 
 _DONE = frozenset({"done", "partial"})
+SUSPECTS, AFFECTED, ALL = "suspects", "affected", "all"
 # remediation: what the regulator reads, and what people read
-WORDING: Mapping[str, Mapping[str, str]] = MappingProxyType(
+WORDING: Words = MappingProxyType(
     {
         "quarantine-pod": {
             "regulator": "The part of the platform under suspicion was isolated and preserved.",
@@ -40,49 +42,147 @@ WORDING: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
+# the same where it was done for the accounts under suspicion alone: whoever reads it would take it for their own
+NARROW: Words = MappingProxyType(
+    {
+        "revoke-sessions": {
+            "regulator": "The sessions of the accounts under suspicion were ended.",
+            "people": "Ended the sessions of the accounts that were misused",
+        },
+        "revoke-tokens": {
+            "regulator": "The refresh tokens of the accounts under suspicion were revoked.",
+            "people": "Revoked the login tokens of the accounts that were misused",
+        },
+        "reset-credentials": {
+            "regulator": "The passwords of the accounts under suspicion were invalidated and links for new ones sent.",
+        },
+        "require-2fa": {"regulator": "A second factor was made a requirement for the accounts under suspicion."},
+        "revoke-oauth": {"regulator": "The OAuth grants of the accounts under suspicion were revoked."},
+    }
+)
+# people act upon these, so they are told only where the record says that it was done for all who are concerned
+_FOR_ALL = frozenset({"reset-credentials", "require-2fa", "revoke-oauth"})
+_OF_USERS = frozenset({"reset-credentials", "require-2fa"})  # whose targets count users
+# verifications that have another name than their remediation
+_CHECKED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sessions_of_suspects": ("revoke-suspect-sessions", "revoke-sessions"),
+        "sessions_of_affected": ("revoke-affected-sessions", "revoke-sessions"),
+        "sessions_of_all": ("revoke-all-sessions", "revoke-sessions"),
+        "quarantine": ("quarantine-pods", "quarantine-pod"),
+    }
+)
 
 
 def taken(
-    actions: Sequence[Mapping[str, Any]], wording: Mapping[str, Mapping[str, str]] | None = None
+    actions: Sequence[Mapping[str, Any]],
+    verdicts: Sequence[Mapping[str, Any]] = (),
+    wording: Words | None = None,
+    people: int | None = None,
 ) -> tuple[list[Json], list[str]]:
     """Return the measures in force, the first first, and what keeps others from being named.
 
-    What was only planned, was refused, failed, or was given back since is no measure. Of what was done in part, people
-    are not told as if it were done.
+    What was only planned, was refused, failed, or was given back since is no measure. People are not told of what was
+    done in part, was done for others than them, or turned out to be without effect.
 
     Args:
-        actions: those of the incident's document, oldest first.
+        actions: those of the incident's document, oldest first. For whom one was done is ``scope`` in ``before`` or in
+            a target: ``suspects``, ``affected`` or ``all``.
+        verdicts: its verifications, oldest first.
         wording: further or other words by remediation, as :data:`WORDING`.
+        people: how many people are concerned, where that is known.
 
     Returns:
-        ``id``, ``at``, ``partly``, ``regulator`` and ``people`` (``None`` where people are not told) of each, and
-        caveats.
+        ``id``, ``at``, ``partly``, ``scope``, ``regulator`` and ``people`` (``None`` where people are not told) of
+        each, and caveats.
     """
+    best, doubts = _in_force(actions)
+    failed = _unresolved(verdicts)
     words = {**WORDING, **(wording or {})}
-    found: dict[str, Json] = {}
+    found = []
+    for name, (at, action) in best.items():
+        measure, doubt = _measure(name, action, words, people, failed=name in failed)
+        found.append({**measure, "at": at})
+        if doubt:
+            doubts[name] = doubt
+    return found, list(doubts.values())
+
+
+def _in_force(actions: Sequence[Mapping[str, Any]]) -> tuple[dict[str, tuple[Any, Mapping[str, Any]]], dict[str, str]]:
+    """When each was done first, and that of its actions which did most."""
+    best: dict[str, tuple[Any, Mapping[str, Any]]] = {}
     doubts: dict[str, str] = {}
     for action in actions:
         name = str(action["id"])
         if action.get("check_mode"):
             continue
         if action.get("rolls_back"):
-            if action.get("changed") and found.pop(name, None):
+            if action.get("changed") and best.pop(name, None):
                 doubts[name] = f"{name} was given back since"
         elif action["status"] == "unknown":
             doubts[name] = f"of {name} it is not known whether it was done"
         elif action["status"] in _DONE and action.get("changed"):
-            partly = action["status"] != "done" and (name not in found or found[name]["partly"])
-            first = found.get(name, action)
-            at = first.get("at") or action.get("ended_at")
-            found[name] = {"id": name, "at": at, "partly": partly, **_said(name, action, words, partly=partly)}
+            at, before = best.get(name, (action.get("ended_at"), action))
+            best[name] = (at, max(before, action, key=_reach))
             doubts.pop(name, None)
-            if partly:
-                doubts[name] = f"{name} was done in part only, so people are not told of it"
-    return list(found.values()), list(doubts.values())
+    return best, doubts
 
 
-def _said(name: str, action: Mapping[str, Any], words: Mapping[str, Mapping[str, str]], *, partly: bool) -> Json:
-    said = words.get(name) or {}
+def _reach(action: Mapping[str, Any]) -> tuple[bool, bool, int]:
+    return scope(action) in (AFFECTED, ALL), action["status"] == "done", _count(action)
+
+
+def scope(action: Mapping[str, Any]) -> str | None:
+    """Return for whom an action was done, ``None`` where its record does not say.
+
+    Of more than one answer the narrowest counts.
+    """
+    said = [(action.get("before") or {}).get("scope"), *(each.get("scope") for each in action.get("targets") or [])]
+    return next((name for name in (SUSPECTS, AFFECTED, ALL) if name in said), None)
+
+
+def _count(action: Mapping[str, Any]) -> int:
+    counts = [each.get("count") for each in action.get("targets") or []]
+    return sum(count for count in counts if isinstance(count, int))
+
+
+def _unresolved(verdicts: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Remediations whose last verification says that they did not help."""
+    last = {str(each.get("check")): each.get("status") for each in verdicts}
+    bad = [check for check, status in last.items() if status == "unresolved"]
+    return {name for check in bad for name in _CHECKED.get(check, (check.replace("_", "-"),))}
+
+
+def _measure(
+    name: str, action: Mapping[str, Any], words: Words, people: int | None, *, failed: bool
+) -> tuple[Json, str | None]:
+    who, partly = scope(action), action["status"] != "done"
+    said = NARROW[name] if who == SUSPECTS and name in NARROW else words.get(name) or {}
+    told, doubt = said.get("people"), None
+    if partly:
+        doubt = f"{name} was done in part only, so people are not told of it"
+    elif failed:
+        doubt = f"the verification of {name} is unresolved, so people are not told of it"
+    elif name in _FOR_ALL:
+        doubt = _not_for_all(name, who, _count(action), people)
     text = str(said.get("regulator") or action.get("title") or name)
-    people = said.get("people")
-    return {"regulator": f"In part: {text}" if partly else text, "people": None if partly else people}
+    if failed:
+        text = f"{text} Its verification is unresolved."
+    regulator = f"In part: {text}" if partly else text
+    return {
+        "id": name,
+        "partly": partly,
+        "scope": who,
+        "regulator": regulator,
+        "people": None if doubt else told,
+    }, doubt
+
+
+def _not_for_all(name: str, who: str | None, count: int, people: int | None) -> str | None:
+    if who is None:
+        return f"for whom {name} was done is not recorded, so people are not told of it"
+    if who == SUSPECTS:
+        return f"{name} was done for the accounts under suspicion alone, so people are not told of it"
+    if name in _OF_USERS and people is not None and count < people:
+        return f"{name} was done for {count} of {people} people, so people are not told of it"
+    return None

@@ -42,27 +42,43 @@ WANTED: Mapping[str, str] = {
     "measures_proposed": "what is going to be done, or that nothing else is",
 }
 
+# what Art. 33(5) wants in the register of a breach of which nobody is told
+_ASSESSMENT = ("risk_reasons", "risk_assessed_by")
 
-def read_clock(params: Mapping[str, Any], recorded: str | None, now: dt.datetime) -> Clock:
+
+def read_clock(params: Mapping[str, Any], recorded: Mapping[str, str], now: dt.datetime) -> Clock:
     """Return the clock of the incident.
 
     Args:
         params: options of the module breach_notice.
-        recorded: the moment of awareness that an earlier run recorded.
+        recorded: the ``aware_at`` and ``notified_at`` that an earlier run recorded.
         now: the present.
 
     Raises:
         IncidentsError: nobody said when it was, or it makes no sense.
     """
-    aware = _moment("aware_at", params.get("aware_at") or recorded, now)
+    aware = _moment("aware_at", params.get("aware_at") or recorded.get("aware_at"), now)
+    notified = _moment("notified_at", params.get("notified_at") or recorded.get("notified_at"), now)
+    assumed = aware is None
+    if aware is None and (aware := _moment("aware_at_assumed", params.get("aware_at_assumed"), now)) and notified:
+        aware = min(aware, notified)  # whoever told the regulator was aware of it
     if aware is None:
         raise IncidentsError(
             f"{ATTEMPTED}: aware_at is missing; say when somebody became aware, the 72 hours begin then"
         )
-    notified = _moment("notified_at", params.get("notified_at"), now)
     if notified and notified < aware:
         raise IncidentsError(f"{ATTEMPTED}: notified_at lies before aware_at; check both and their time zones")
-    return Clock(aware, now, notified, params["risk"])
+    reasoned = all(params[name] and params[name].strip() for name in _ASSESSMENT)
+    return Clock(aware, now, notified, params["risk"], reasoned, assumed)
+
+
+def unreasoned(clock: Clock) -> list[str]:
+    """Return the caveat of a risk that is called unlikely, and of which nobody says why."""
+    if clock.risk != "unlikely" or clock.reasoned:
+        return []
+    return [
+        "risk is unlikely without risk_reasons or risk_assessed_by: the duty stays undecided, and the 72 hours go on"
+    ]
 
 
 def _moment(option: str, given: str | None, now: dt.datetime) -> dt.datetime | None:
@@ -115,8 +131,12 @@ def sheet(params: Mapping[str, Any], clock: Clock, measures: Sequence[Json], inc
     """
     given = {name: params[name] for name in WANTED}
     blanks = [name for name, value in given.items() if value in (None, "", [])]
+    if clock.assumed:
+        blanks.append("aware_at")
     if clock.late and not params["delay_reasons"]:
         blanks.append("delay_reasons")
+    if clock.risk == "unlikely":
+        blanks += [name for name in _ASSESSMENT if not (params[name] or "").strip()]
     names = (
         "law",
         "controller",
@@ -132,6 +152,7 @@ def sheet(params: Mapping[str, Any], clock: Clock, measures: Sequence[Json], inc
         **{name: params[name] for name in (*names, "regulator_name", "regulator_url")},
         **given,
         "at_least": params["counts_are"] == "at_least",
+        "assumed": clock.assumed,
         "aware_at": rfc3339(clock.aware_at),
         "aware_local": in_zone(clock.aware_at, params["time_zone"]),
         "deadline": rfc3339(clock.deadline),
@@ -140,6 +161,7 @@ def sheet(params: Mapping[str, Any], clock: Clock, measures: Sequence[Json], inc
         "late": clock.late,
         "delay_reasons": params["delay_reasons"],
         "risk": clock.risk,
+        **{name: params[name] for name in _ASSESSMENT},
         "regulator_duty": clock.regulator,
         "people_duty": clock.people,
         "legal_review": True,

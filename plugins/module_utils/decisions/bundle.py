@@ -230,3 +230,24 @@ def line_of(text: str, longest: int = LONGEST_TEXT) -> str:
 def standing_of(records: Sequence[Mapping[str, Any]]) -> Standing:
     """What a bundle holds according to its custody log."""
     return Standing([dict(record["data"]) for record in records if record["type"] in COLLECTING])
+
+
+def unsealed(
+    records: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], listing: bytes, digests: Mapping[str, str]
+) -> set[str]:
+    """Which files of a finished bundle are not what its custody log says.
+
+    Args:
+        records: of the custody log.
+        manifest: the content of ``MANIFEST.json``.
+        listing: the content of ``manifest-sha256.txt``.
+        digests: the SHA-256 of the files beside the payload, by name.
+    """
+    if not records or records[-1]["type"] != "sealed":
+        return {CUSTODY}
+    standing = standing_of(records)
+    said = document(standing, opened=records[0]["data"], finished_at=str(manifest.get("finished_at")))
+    changed = {DOCUMENT} if any(manifest.get(name) != said[name] for name in said) else set()
+    if records[-1]["data"].get(LIST) != digests.get(LIST) or read_sums(listing) != (sums_of(standing.files), []):
+        changed.add(LIST)
+    return changed

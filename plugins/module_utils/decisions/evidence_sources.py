@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.bundle import line_of
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.bundle import PART, line_of
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 Json = dict[str, Any]
@@ -126,10 +126,53 @@ def _instant(option: str, text: Any) -> dt.datetime:
 
 def part_of_path(name: str) -> str:
     """A name of a system's own as a part of a path in a bundle. Two names never become one."""
-    fit = _UNFIT.sub("_", name)[:120]
-    if fit == name and not fit.startswith("."):
+    fit = _UNFIT.sub("_", name)[:120].replace(PART, f"_{PART[1:]}")  # that is what half a file is called
+    if fit == name and fit and not fit.startswith("."):
         return fit
-    return f"{fit.lstrip('.') or '_'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{fit.lstrip('.') or '_'}-{_short_hash(name)}"
+
+
+def refused_path(path: str) -> str:
+    """Where it is said that something has a path that no bundle can hold."""
+    return f"{part_of_path(path.partition('/')[0])}/refused-{_short_hash(path)}"
+
+
+def _short_hash(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
+def life_of(pod: Mapping[str, Any], container: str) -> Json:
+    """Of which image, and of which life, a container's log is."""
+    status = pod.get("status") or {}
+    for kind in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for state in status.get(kind) or []:
+            if state.get("name") == container:
+                names = {"image": "image", "image_id": "imageID", "container_id": "containerID"}
+                return {
+                    **{ours: state.get(theirs) for ours, theirs in names.items()},
+                    "restarts": state.get("restartCount"),
+                }
+    return {}
+
+
+def another_life(before: Mapping[str, Any], now: Mapping[str, Any] | None, container: str) -> str | None:
+    """Why a log that was read by name may be of something else; ``None`` when it is of what was there before.
+
+    Args:
+        before: the pod when the logs were listed.
+        now: the pod of that name when the log had been read; ``None`` without one.
+        container: its container.
+    """
+    if now is None:
+        return "the pod was gone when its log had been read, so nobody can say that it is whole"
+    if before["metadata"].get("uid") != now["metadata"].get("uid"):
+        return "another pod had that name when the log had been read"
+    old, new = life_of(before, container), life_of(now, container)
+    if (old.get("restarts") or 0) != (new.get("restarts") or 0):
+        return f"the container was started again: {old.get('restarts')} restarts, then {new.get('restarts')}"
+    if old.get("container_id") and old["container_id"] != new.get("container_id"):  # none: it was not started yet
+        return "another container was there when the log had been read"
+    return None
 
 
 def source_of(path: str) -> str:

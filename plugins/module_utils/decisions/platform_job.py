@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 
 Json = dict[str, Any]
@@ -22,6 +23,8 @@ Json = dict[str, Any]
 SUCCEEDED, FAILED, UNKNOWN, EXCEEDED, PARTIAL = "succeeded", "failed", "unknown", "exceeded", "partial"
 NOT_ATTEMPTED, WOULD_RUN = "not_attempted", "would_run"
 LONGEST_TEXT = 300
+# POSIX shells: found and not executable, not found. None: the server said that there is no such program.
+NOT_STARTED = frozenset({None, 126, 127})
 MOST_TOLD = 50  # ids of a plan
 _MOST_FAILED = 1000
 
@@ -84,7 +87,8 @@ class Answer:
     """What became of one batch.
 
     Attributes:
-        result: ``succeeded``, ``partial``, ``failed``, ``exceeded`` (more than was asked) or ``unknown``.
+        result: ``succeeded``, ``partial``, ``failed`` (it did not start, or says that it did none), ``exceeded`` (more
+            than was asked) or ``unknown``.
         reason: why; ``None`` for ``succeeded``.
         affected: how many tokens, users or accounts the job changed; ``None`` where it did not say.
         failed: the ids of those that it could not do.
@@ -133,6 +137,8 @@ def read_answer(job: str, document: Any, ids: Sequence[int], since: dt.datetime 
         return Answer(UNKNOWN, "its answer does not say how many it changed", None)
     if problem := _wider(KINDS[job], said, ids, since):
         return Answer(EXCEEDED, problem, affected)
+    if problem := _contradiction(said, affected):
+        return Answer(UNKNOWN, problem, affected)
     failed = sorted(set(_whole(said.get("failed")) or []) & set(ids))[:_MOST_FAILED]
     if failed:
         result = PARTIAL if len(failed) < len(ids) else FAILED
@@ -142,6 +148,33 @@ def read_answer(job: str, document: Any, ids: Sequence[int], since: dt.datetime 
     if said.get("dry_run"):
         return Answer(FAILED, "it says that it changed nothing, as in a dry run", 0)
     return Answer(SUCCEEDED, None, affected)
+
+
+def after_failure(code: int | None, said: str, answer: Answer | None) -> Answer:
+    """Judge a job that did not end with exit code 0: it may have done a part before.
+
+    Args:
+        code: its exit code; ``None`` when it was not found.
+        said: the last line of its standard error; may be empty.
+        answer: what :func:`read_answer` found, where it said something.
+    """
+    if answer and answer.result in (PARTIAL, EXCEEDED):
+        return answer
+    ended = "it could not be started" if code is None else f"it ended with exit code {code}"
+    text = plain_line(f"{ended}: {said}" if said else ended, LONGEST_TEXT)
+    if answer:
+        nothing = answer.result == FAILED and not answer.affected
+        return Answer(FAILED if nothing else UNKNOWN, text, answer.affected, answer.failed)
+    return Answer(FAILED if code in NOT_STARTED else UNKNOWN, text, None)
+
+
+def _contradiction(said: Mapping[str, Any], affected: int) -> str | None:
+    """What shows that an answer is none: it counts others than it names."""
+    named = said.get("ids")
+    if not isinstance(named, list):
+        return "it does not say which it changed"
+    count = len({str(each) for each in named})
+    return f"it says that it changed {affected}, and names {count}" if count != affected else None
 
 
 def _wider(kind: Kind, said: Mapping[str, Any], ids: Sequence[int], since: dt.datetime | None) -> str | None:
@@ -160,6 +193,8 @@ def _wider(kind: Kind, said: Mapping[str, Any], ids: Sequence[int], since: dt.da
             return "it does not say which ids it changed"
         if foreign := set(done) - set(ids):
             return f"it changed {len(foreign)} that it was not asked to"
+        if said["affected"] > len(set(ids)):
+            return f"it says that it changed {said['affected']}, and was given {len(set(ids))}"
     return None
 
 

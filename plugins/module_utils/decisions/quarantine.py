@@ -10,65 +10,35 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import same_targets
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import hold_objection
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.pods import controller, owner_text
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_facts import (
-    LABEL,
     RECORD,
     REPLACING,
     World,
     allows_something,
     clean_pods,
+    isolated,
     matches,
     record_of,
     serving,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_wish import (
+    QUARANTINED,
+    RELEASED,
+    Wish,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 
 Json = dict[str, Any]
 Objection = tuple[str, str]
 
-QUARANTINED, RELEASED = "quarantined", "released"
 QUARANTINE, RELEASE = "quarantine", "release"
-MOST_PODS = 10
-LONGEST_REASON = 300
-_NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is wanted.
-
-    Attributes:
-        pods: their names, each once.
-        state: ``quarantined`` or ``released``.
-        incident: id.
-        label: is renamed to *quarantine_label*, with its value.
-        more_labels: further labels that are taken off.
-        policy: name of the NetworkPolicy.
-        who: the person; ``None`` when it is not known.
-        reason: why; may be empty.
-        targets: the approved plan; ``None`` for any.
-    """
-
-    pods: tuple[str, ...]
-    state: str
-    incident: str
-    label: str
-    quarantine_label: str
-    more_labels: tuple[str, ...]
-    policy: str
-    who: str | None = None
-    reason: str = ""
-    targets: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,41 +62,6 @@ class Plan:
     manifest: Json | None = None
 
 
-def read_wish(params: Mapping[str, Any]) -> Wish:
-    """Return what the options wish for.
-
-    Raises:
-        IncidentsError: they make no sense.
-    """
-    attempted = "Choosing the pods"
-    pods = tuple(dict.fromkeys(str(name) for name in params["pods"]))
-    if not 1 <= params["max_pods"] <= MOST_PODS:
-        raise IncidentsError(f"{attempted}: max_pods must be 1 to {MOST_PODS}, not {params['max_pods']}")
-    if not 1 <= len(pods) <= params["max_pods"]:
-        raise IncidentsError(f"{attempted}: {len(pods)} are named, and max_pods is {params['max_pods']}")
-    if not all(_NAME.fullmatch(name) for name in (*pods, params["policy"])):
-        raise IncidentsError(f"{attempted}: a name is none of Kubernetes; check pods and policy")
-    more = tuple(dict.fromkeys(str(name) for name in params["more_labels"]))
-    labels = (params["label"], params["quarantine_label"], *more)
-    if not all(LABEL.fullmatch(name) for name in labels) or len(set(labels)) < len(labels):
-        msg = f"{attempted}: label, quarantine_label and more_labels must be different names of labels"
-        raise IncidentsError(msg)
-    if not str(params["incident"]).strip():
-        raise IncidentsError(f"{attempted}: incident is empty; only the same incident can give them back")
-    return Wish(
-        pods=pods,
-        state=params["state"],
-        incident=str(params["incident"]),
-        label=params["label"],
-        quarantine_label=params["quarantine_label"],
-        more_labels=more,
-        policy=params["policy"],
-        who=params["held_by"] or None,
-        reason=plain_line(str(params["reason"] or ""), LONGEST_REASON),
-        targets=params["targets"],
-    )
-
-
 def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
     """Decide whether and how the pods are quarantined or given back: all of them, or none."""
     targets: list[Json] = []
@@ -148,7 +83,7 @@ def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
         if objection:
             return Plan("refused", objection[1], objection[0], (), tuple(caveats))
         targets.append(_target(pod, wish))
-        if (record_of(pod) is None) is (wish.state == QUARANTINED):
+        if not _is_as_wished(pod, world, wish):
             patches[name] = _patch(pod, wish, now)
             caveats += _caveats(pod, world, wish)
     if not same_targets(wish.targets, targets):
@@ -183,16 +118,27 @@ def _objection(pod: Mapping[str, Any], world: World, wish: Wish) -> Objection | 
     name, record = pod["metadata"]["name"], record_of(pod)
     if pod["metadata"].get("deletionTimestamp"):
         return "being_deleted", f"pod {name} is being deleted; save its logs and its objects at once"
-    if record is not None and record["incident"] != wish.incident:
+    # one that cannot be read stands for nobody's wish: it keeps no pod from being isolated
+    foreign = record is not None and record["incident"] != wish.incident
+    if foreign and record is not None and (record["incident"] or wish.state == RELEASED):
         who = f"by {record['by'] or 'somebody'} since {record['since'] or 'an unknown time'}"
         text = f"pod {name} is quarantined for the incident {record['incident']} ({who}), not for {wish.incident}"
         return "held_by_other", text
-    if wish.state == RELEASED or record is not None:
+    if wish.state == RELEASED or _is_as_wished(pod, world, wish):
         return None
-    labels = pod["metadata"].get("labels") or {}
-    if wish.label not in labels:
+    if wish.label not in _taken(pod, wish):
         return "label_missing", f"pod {name} has no label {wish.label}; name another one as label"
-    return _objection_of_others(pod, world, wish, _labels_after(labels, wish))
+    return _objection_of_others(pod, world, wish, _labels_after(pod, wish))
+
+
+def _is_as_wished(pod: Mapping[str, Any], world: World, wish: Wish) -> bool:
+    """Whether nothing is left to do for a pod. Its annotation alone keeps nobody from it."""
+    record = record_of(pod)
+    if wish.state == RELEASED:
+        return record is None
+    if record is None or (record["quarantine_label"], record["policy"]) != (wish.quarantine_label, wish.policy):
+        return False
+    return isolated(pod, world.services)
 
 
 def _objection_of_others(
@@ -220,49 +166,57 @@ def _objection_of_others(
     return None
 
 
-def _labels_after(labels: Mapping[str, str], wish: Wish) -> Json:
-    off = {wish.label, *wish.more_labels}
-    return {name: value for name, value in labels.items() if name not in off} | {
-        wish.quarantine_label: labels[wish.label]
-    }
+def _labels_after(pod: Mapping[str, Any], wish: Wish) -> Json:
+    labels, changes = pod["metadata"].get("labels") or {}, _changes(pod, wish)
+    return {name: value for name, value in {**labels, **changes}.items() if value is not None}
+
+
+def _changes(pod: Mapping[str, Any], wish: Wish) -> Json:
+    """The labels that a quarantine changes; ``None`` for those that go."""
+    taken, before = _taken(pod, wish), (record_of(pod) or {}).get("quarantine_label")
+    gone = dict.fromkeys([*taken, *([before] if before else [])])
+    return {**gone, wish.quarantine_label: taken[wish.label]}
 
 
 def _target(pod: Mapping[str, Any], wish: Wish) -> Json:
-    metadata = pod["metadata"]
+    metadata, record = pod["metadata"], record_of(pod)
     return {
         "action": QUARANTINE if wish.state == QUARANTINED else RELEASE,
         "kind": "Pod",
         "namespace": metadata.get("namespace"),
         "name": metadata["name"],
         "uid": metadata.get("uid"),
-        "labels": (record_of(pod) or {"labels": _taken(pod, wish)})["labels"],
+        "labels": record["labels"] if record and wish.state == RELEASED else _taken(pod, wish),
     }
 
 
 def _taken(pod: Mapping[str, Any], wish: Wish) -> dict[str, str]:
-    labels = pod["metadata"].get("labels") or {}
-    return {name: labels[name] for name in (wish.label, *wish.more_labels) if name in labels}
+    """The labels that are off the pod in quarantine, with their values: of now, else as they were taken off before."""
+    labels, before = pod["metadata"].get("labels") or {}, (record_of(pod) or {"labels": {}})["labels"]
+    now = {name: labels[name] for name in (wish.label, *wish.more_labels, *before) if name in labels}
+    if not before and wish.quarantine_label in labels:  # its annotation is lost, and the value is that of the label
+        before = {wish.label: labels[wish.quarantine_label]}
+    return {**before, **now}
 
 
 def _patch(pod: Mapping[str, Any], wish: Wish, now: dt.datetime) -> Json:
-    labels = pod["metadata"].get("labels") or {}
     head: Json = {"resourceVersion": pod["metadata"].get("resourceVersion")}
     if wish.state == RELEASED:
         record = record_of(pod) or {"labels": {}}
-        return {
-            "metadata": head
-            | {"labels": {wish.quarantine_label: None, **record["labels"]}, "annotations": {RECORD: None}}
-        }
-    taken = _taken(pod, wish)
+        label = record.get("quarantine_label") or wish.quarantine_label
+        return {"metadata": head | {"labels": {label: None, **record["labels"]}, "annotations": {RECORD: None}}}
     record = {
         "incident": wish.incident,
         "by": wish.who,
         "since": rfc3339(now),
         "reason": wish.reason,
-        "labels": taken,
+        "quarantine_label": wish.quarantine_label,
+        "policy": wish.policy,
+        "labels": _taken(pod, wish),
     }
-    changed = dict.fromkeys(taken) | {wish.quarantine_label: labels[wish.label]}
-    return {"metadata": head | {"labels": changed, "annotations": {RECORD: json.dumps(record, sort_keys=True)}}}
+    return {
+        "metadata": head | {"labels": _changes(pod, wish), "annotations": {RECORD: json.dumps(record, sort_keys=True)}}
+    }
 
 
 def _caveats(pod: Mapping[str, Any], world: World, wish: Wish) -> list[str]:
@@ -271,6 +225,8 @@ def _caveats(pod: Mapping[str, Any], world: World, wish: Wish) -> list[str]:
         text = "its owner takes it back and ends one pod that is too many, which may be this one; save its evidence"
         return [f"pod {name}: {text} first", f"NetworkPolicy {wish.policy} stays; it concerns quarantined pods only"]
     found = []
+    if record_of(pod) is not None:
+        found.append(f"the annotation of pod {name} says that it is in quarantine, and it is not, or not in this one")
     if spec.get("hostNetwork"):
         found.append(f"pod {name} uses the network of its node, which no NetworkPolicy keeps it from")
     if any(each.get("livenessProbe") for each in spec.get("containers") or []):
@@ -283,7 +239,7 @@ def _caveats(pod: Mapping[str, Any], world: World, wish: Wish) -> list[str]:
         found.append(f"pod {name} has no owner, so nobody makes a clean one in its place")
     elif not clean_pods(owner, world.pods, wish.pods):
         found.append(f"no other pod of {owner_text(pod)} is ready; its Service has nobody until a clean one is")
-    after = _labels_after(pod["metadata"].get("labels") or {}, wish)
+    after = _labels_after(pod, wish)
     allowing = [
         str(each["metadata"]["name"])
         for each in world.policies

@@ -50,7 +50,10 @@ class World:
 
 
 def record_of(pod: Mapping[str, Any]) -> Json | None:
-    """Return what the annotation says of a quarantined pod; ``None`` for one that is not."""
+    """Return what the annotation says of a quarantined pod; ``None`` without one.
+
+    One that cannot be read has no ``incident``. Whether the pod is in quarantine, its labels say: :func:`isolated`.
+    """
     text = (pod["metadata"].get("annotations") or {}).get(RECORD)
     if not text:
         return None
@@ -58,19 +61,34 @@ def record_of(pod: Mapping[str, Any]) -> Json | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
+    names = ("incident", "by", "since", "reason", "quarantine_label", "policy")
     if not isinstance(found, Mapping) or not isinstance(found.get("labels"), Mapping):
-        return {"incident": None, "by": None, "since": None, "reason": "", "labels": {}}
+        return dict.fromkeys(names) | {"reason": "", "labels": {}}
     labels = {str(name): str(value) for name, value in found["labels"].items() if LABEL.fullmatch(str(name))}
-    return {name: found.get(name) for name in ("incident", "by", "since", "reason")} | {"labels": labels}
+    record = {name: found.get(name) if isinstance(found.get(name), str) else None for name in names}
+    if not LABEL.fullmatch(record["quarantine_label"] or ""):
+        record["quarantine_label"] = None
+    return record | {"labels": {name: value for name, value in labels.items() if name != record["quarantine_label"]}}
 
 
-def describe(pod: Mapping[str, Any], services: Iterable[Mapping[str, Any]]) -> Json:
+def isolated(pod: Mapping[str, Any], services: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a pod is in the quarantine that its annotation tells of.
+
+    It has the label of the quarantine, none of those that were taken off, and no Service chooses it.
+    """
+    record, labels = record_of(pod), pod["metadata"].get("labels") or {}
+    if record is None or not record["incident"] or record["quarantine_label"] not in labels:
+        return False
+    return not record["labels"].keys() & labels.keys() and not serving(labels, services)
+
+
+def describe(pod: Mapping[str, Any], services: Sequence[Mapping[str, Any]]) -> Json:
     """Return what may be said of a pod: whether it is quarantined, by whom, and which Services choose it."""
     record = record_of(pod)
     return {
         "name": pod["metadata"]["name"],
         "uid": pod["metadata"].get("uid"),
-        "quarantined": record is not None,
+        "quarantined": isolated(pod, services),
         **{name: (record or {}).get(name) for name in ("incident", "by", "since", "reason")},
         "labels": dict(pod["metadata"].get("labels") or {}),
         "services": serving(pod["metadata"].get("labels") or {}, services),

@@ -27,6 +27,8 @@ LONGEST_ID = 200
 MOST_ACTORS = 200_000
 TOLERANCE = 0.05  # how much the number of other people's sessions may differ afterwards
 FINGERPRINT = 12
+UNDECODED = "\ufffd"  # stands for what was no UTF-8: a name with it is another's, and a value with it nobody's
+_NO_ID = frozenset('{["')  # a whole document, of which nobody has said where the id is
 # what a pattern begins with before anything in it is a wildcard; fewer than three choose nearly everything
 _FIXED = re.compile(r"[^*?\[\\]{3}")
 
@@ -131,9 +133,11 @@ def owner_of(value: str | None, field: str) -> str | None:
     Args:
         value: what the store keeps of it.
         field: empty where the value is the owner's id, else where the id stands in a JSON object, as
-            ``passport.user``.
+            ``passport.user``. Without it a JSON object, list or string is nobody's.
     """
     found: Any = value
+    if not field and value is not None and _NO_ID & set(value):
+        return None
     if field and value is not None:
         try:
             found = json.loads(value)
@@ -144,7 +148,7 @@ def owner_of(value: str | None, field: str) -> str | None:
     if isinstance(found, bool) or not isinstance(found, (str, int)):
         return None
     text = str(found).strip()
-    return text if text and len(text) <= LONGEST_ID and text.isprintable() else None
+    return text if text and len(text) <= LONGEST_ID and text.isprintable() and UNDECODED not in text else None
 
 
 def fingerprint(value: str) -> str:
@@ -196,6 +200,21 @@ def objection(wish: Wish, targets: Sequence[Json], owned: Mapping[str, int]) -> 
     return None
 
 
+def nothing(owned: Mapping[str, int], unreadable: int) -> tuple[str, str, str]:
+    """Return status, reason and refusal where none is to be ended.
+
+    Nobody may say that an account has no session while there are some of which nobody can tell whose they are.
+
+    Args:
+        owned: 0 for each store.
+        unreadable: sessions of an unknown owner.
+    """
+    if not unreadable:
+        return "nothing_to_do", f"none of them has any: {counts_text(owned)}", "no_change"
+    text = f"whose {unreadable} sessions are cannot be told, and none that can be is of them"
+    return "refused", f"{text}; check owner_field and pattern against a session", "owners_unknown"
+
+
 def counts_text(owned: Mapping[str, int]) -> str:
     """The counts in words."""
     return " and ".join(f"{count} {_WORDS[store]}" for store, count in owned.items())
@@ -206,7 +225,7 @@ def within(before: int, after: int) -> bool:
     return abs(after - before) <= max(1.0, TOLERANCE * before)
 
 
-def verdict(done: Sequence[Done], after: Mapping[str, Any], wish: Wish) -> tuple[str, str]:
+def verdict(done: Sequence[Done], after: Mapping[str, Any]) -> tuple[str, str]:
     """Return the status and why.
 
     Args:
@@ -222,7 +241,7 @@ def verdict(done: Sequence[Done], after: Mapping[str, Any], wish: Wish) -> tuple
             reasons.append(f"nobody could look at the {what} afterwards")
         elif seen["owned"]:
             reasons.append(f"{seen['owned']} {what} of them are left or new; run it again")
-        if seen.get("unreadable") and not wish.everybody:
+        if seen.get("unreadable"):
             reasons.append(f"whose {seen['unreadable']} {what} are cannot be told, they were left")
         if seen.get("others_within_5_percent") is False:
             reasons.append("the number of other people's sessions changed by more than 5 %, which this did not do")
