@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,9 @@ print(json.dumps([type(module.__spec__.loader).__name__, module.__spec__.cached,
 
 def loaded(how: str) -> list[str | None]:
     command = [sys.executable, "-c", LOADS, str(COLLECTIONS), how]
-    found: list[str | None] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    found: list[str | None] = json.loads(done.stdout)
     return found
 
 
