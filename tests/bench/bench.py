@@ -164,7 +164,7 @@ if unknown := set(sys.argv[1:]) - set(INCIDENTS):
 with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
     workspace = Path(name)
     ENVIRONMENT = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},  # as people have it
         "RUNBOOK_HOME": str(workspace / "home"),
         "RUNBOOK_LAB": str(workspace / "lab"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
