@@ -12,6 +12,14 @@ from incident_runbooks.lab import breach
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.login import Login
 
+STANDING = """SELECT
+    (SELECT md5(string_agg(concat_ws(',', id, password_hash, two_factor_required), ';' ORDER BY id)) FROM users),
+    (SELECT md5(string_agg(concat_ws(',', id, revoked_at), ';' ORDER BY id)) FROM refresh_tokens),
+    (SELECT md5(string_agg(concat_ws(',', account_id, revoked_at), ';' ORDER BY account_id)) FROM oauth_grants),
+    (SELECT count(*) FROM password_resets WHERE incident IS NOT NULL)"""
+CONTAINED = """UPDATE users SET password_hash = NULL, two_factor_required = true;
+    UPDATE oauth_grants SET revoked_at = now();
+    UPDATE refresh_tokens SET revoked_at = now(); INSERT INTO password_resets (user_id, incident) VALUES (1, 'inc')"""
 TRAIL = "SELECT count(*), md5(string_agg(row::text, ',' ORDER BY id)) FROM audit_logs AS row"
 PEOPLE = "SELECT count(*), max(id) FROM users"
 TOKENS = "SELECT count(*) FROM refresh_tokens"
@@ -27,6 +35,7 @@ def seen(connection: Any) -> list[Any]:
 def test_history_and_attack_are_taken_away_again(pg: Any) -> None:
     connection = pg.connect()
     before = seen(connection)
+    standing = connection.execute(STANDING).fetchone()
     breach.history(connection, 20_000)
     truth = breach.attack(connection)
     assert breach.recorded(connection) == truth
@@ -44,12 +53,15 @@ def test_history_and_attack_are_taken_away_again(pg: Any) -> None:
     assert gone == (0,)
     connection.execute("INSERT INTO audit_logs (action, resource_type) VALUES ('payment.created', 'payment')")
     connection.execute("INSERT INTO password_resets (user_id) VALUES (%s)", [truth.user_ids[-1]])
+    connection.execute(CONTAINED)
+    assert connection.execute(STANDING).fetchone() != standing
 
     breach.remove(connection)
     last = connection.execute("DELETE FROM audit_logs WHERE id > 2000 RETURNING id, action").fetchall()
     assert last[-1][1] == "payment.created", "what came meanwhile stays"
     assert len(last) == last[-1][0] - 2000, "without a gap before it"
     assert seen(connection)[1:] == before[1:]
+    assert connection.execute(STANDING).fetchone() == standing, "what containment changed is given back"
     assert breach.recorded(connection) is None
     breach.remove(connection)  # there is nothing to remove any more
 

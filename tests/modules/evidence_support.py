@@ -19,6 +19,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import
 from ansible_collections.brandconnect.incidents.plugins.modules.evidence_snapshot import RETURN, SPEC
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_bundles import verify_bundle
 from support.bundles import open_up, strangers_check
+from support.servers import kept
 
 INCIDENT = "20261123T214000Z-data-breach-a1b2"
 SINCE, UNTIL = "2026-11-01T00:00:00Z", "2026-11-15T00:00:00+00:00"
@@ -72,9 +73,9 @@ AUDIT = "INSERT INTO audit_logs (actor_id, action, resource_type, resource_id, c
 
 
 @pytest.fixture
-def trail(pg: Any) -> Any:
+def trail(pg: Any) -> Iterator[Any]:
     """An audit trail of which somebody has deleted rows 3 to 5 and 8, next to rows of other days."""
-    with pg.connect() as connection:
+    with pg.connect() as connection, kept(connection, "audit_logs"):
         connection.execute("TRUNCATE audit_logs RESTART IDENTITY")
         texts = 'user.read, "quoted"\nand a second line'
         connection.execute(
@@ -87,7 +88,7 @@ def trail(pg: Any) -> Any:
         connection.execute("DELETE FROM audit_logs WHERE id IN (3, 4, 5, 8)")
         connection.execute(f"GRANT SELECT ON audit_logs, users TO {pg.ops_user}")
         connection.execute(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {pg.ops_user}")
-    return pg
+        yield pg
 
 
 def program(pg: Any) -> str:

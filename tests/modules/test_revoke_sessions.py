@@ -7,6 +7,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 from ansible_collections.brandconnect.incidents.plugins.modules.revoke_sessions import SPEC
 from support.bundles import WHO, collect, strangers_check
 from support.redis import PASSWORD, RedisServer, Starter, redis_server
-from support.servers import one_installation
+from support.servers import kept, one_installation
 
 __all__ = ["redis_server"]
 
@@ -40,6 +41,9 @@ class Platform:
         self.redis = redis
         self._pg = pg
         self.database = pg.connect()
+        self._kept = ExitStack()
+        self._kept.callback(self.database.execute, "DELETE FROM users WHERE id IN (901, 902)")
+        self._kept.enter_context(kept(self.database, "refresh_tokens"))
         self.database.execute("DELETE FROM refresh_tokens")
         self.database.execute(
             "INSERT INTO users (id, email, role, password_hash) OVERRIDING SYSTEM VALUE"
@@ -49,6 +53,12 @@ class Platform:
         self.directory = directory / "evidence"
         self.directory.mkdir(mode=0o700)
         self.anchor = collect(self.directory / "first").anchor
+
+    def close(self) -> None:
+        """Give the server back as it was."""
+        self.database.execute("DROP OWNED BY revoker; DROP ROLE revoker")
+        self._kept.close()
+        self.database.close()
 
     def open(self, user: int, count: int) -> list[int]:
         """Log in, as the backend does it: a row, and a key with its id."""
@@ -109,7 +119,7 @@ def on(redis_server: Starter, tmp_path: Path) -> Iterator[Callable[[Postgres], P
 
     yield ready
     for platform in made:
-        platform.database.execute("DROP OWNED BY revoker; DROP ROLE revoker")
+        platform.close()
 
 
 @pytest.fixture(params=one_installation())

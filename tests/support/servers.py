@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from incident_runbooks.lab import binaries as lab_binaries
 
@@ -28,3 +31,20 @@ def one_installation() -> list[Any]:
     What differs between servers is tested on each of them, by the tests of the modules.
     """
     return installations()[-1:] if sys.version_info >= (3, 12) else installations()[:1]
+
+
+@contextmanager
+def kept(connection: Any, *tables: str) -> Iterator[None]:
+    """Give tables their rows back afterwards: the server is shared with other tests."""
+    names = [(sql.Identifier(table), sql.Identifier(f"kept_{table}")) for table in tables]
+    for table, copy in names:
+        connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(copy, table))
+    try:
+        yield
+    finally:
+        for table, copy in names:
+            connection.execute(sql.SQL("DELETE FROM {}").format(table))
+            connection.execute(sql.SQL("INSERT INTO {} OVERRIDING SYSTEM VALUE TABLE {}").format(table, copy))
+            last = sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), greatest(max(id), 1)) FROM {}")
+            connection.execute(last.format(sql.Literal(table.as_string()), table))
+            connection.execute(sql.SQL("DROP TABLE {}").format(copy))

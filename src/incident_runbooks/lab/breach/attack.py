@@ -72,6 +72,12 @@ _SESSIONS = """
     SELECT actor_id, max(created_at) FROM lab_breach.attack WHERE ip_address = ANY(%s::inet[])
     GROUP BY actor_id, ip_address RETURNING id
 """
+# What containment changes, to be given back
+_KEEP = """
+    CREATE TABLE lab_breach.people AS SELECT id, password_hash, two_factor_required FROM public.users;
+    CREATE TABLE lab_breach.refresh AS SELECT id, revoked_at FROM public.refresh_tokens;
+    CREATE TABLE lab_breach.grants AS SELECT account_id, revoked_at FROM public.oauth_grants
+"""
 _SEEN = """
     SELECT actor_id, min(created_at), max(created_at), count(*),
         count(*) FILTER (WHERE action ~ '[.](read|export)$')
@@ -108,6 +114,7 @@ def attack(connection: Connection[Any]) -> Truth:
     with connection.transaction():
         connection.execute("LOCK TABLE public.audit_logs IN ACCESS EXCLUSIVE MODE")
         connection.execute(_ROWS.encode())
+        connection.execute(_KEEP.encode())
         connection.execute(_TAIL.encode())
         connection.execute(
             "DELETE FROM public.audit_logs WHERE created_at >= (SELECT min(created_at) FROM lab_breach.attack)"

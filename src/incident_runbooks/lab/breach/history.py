@@ -108,6 +108,17 @@ _AS_BEFORE = f"""
     INSERT INTO public.audit_logs (id, {COLUMNS}) OVERRIDING SYSTEM VALUE
     SELECT %s + row_number() OVER (ORDER BY created_at, id), {COLUMNS} FROM lab_breach.rows
 """  # noqa: S608 - constants
+# What containment has changed
+_AS_KEPT = """
+    UPDATE public.users SET password_hash = kept.password_hash, two_factor_required = kept.two_factor_required
+    FROM lab_breach.people AS kept WHERE kept.id = users.id AND (users.password_hash, users.two_factor_required)
+        IS DISTINCT FROM (kept.password_hash, kept.two_factor_required);
+    UPDATE public.refresh_tokens SET revoked_at = kept.revoked_at FROM lab_breach.refresh AS kept
+    WHERE kept.id = refresh_tokens.id AND refresh_tokens.revoked_at IS DISTINCT FROM kept.revoked_at;
+    UPDATE public.oauth_grants SET revoked_at = kept.revoked_at FROM lab_breach.grants AS kept
+    WHERE kept.account_id = oauth_grants.account_id AND oauth_grants.revoked_at IS DISTINCT FROM kept.revoked_at;
+    DELETE FROM public.password_resets WHERE incident IS NOT NULL
+"""
 _NEXT = "SELECT setval(pg_get_serial_sequence('public.{}', 'id'), greatest(max(id), 1)) FROM public.{}"
 
 
@@ -166,6 +177,8 @@ def remove(connection: Connection[Any]) -> tuple[int, ...]:
                 f" SELECT {identifier}, {COLUMNS} FROM lab_breach.{source}".encode()
             )
         connection.execute(_NEXT.format("audit_logs", "audit_logs").encode())
+        if sessions is not None:
+            connection.execute(_AS_KEPT.encode())
         connection.execute("DELETE FROM public.refresh_tokens WHERE id = ANY(%s)", [sessions or []])
         _remove_people(connection, users)
         connection.execute("DROP SCHEMA lab_breach CASCADE")

@@ -6,12 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from incident_runbooks.lab.faults.fault import Fault
+from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 if TYPE_CHECKING:
     from incident_runbooks.lab.lab import Lab
 
 _ROWS = 200_000
 _LASTS_S = 86_400  # of a session
+_BACKEND = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/backend"
 
 
 def _inject(lab: Lab) -> None:
@@ -30,6 +32,8 @@ def _undo(lab: Lab) -> None:
     from incident_runbooks.lab import breach  # noqa: PLC0415 - as above
     from incident_runbooks.lab.login import Login  # noqa: PLC0415 - as above
 
+    held = (f"incidents.brandconnect/evidence-hold{part}" for part in ("", "-by", "-since"))
+    Login(lab).platform.api.patch(_BACKEND, {"metadata": {"annotations": dict.fromkeys(held)}})  # null removes one
     with lab.server.connect(lab.server.superuser) as connection:
         truth = breach.recorded(connection)
         if truth and truth.session_ids:  # first in Redis: who is healed only half can be healed again
