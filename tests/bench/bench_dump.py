@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure a database's dump as evidence, encrypted, hashed and sealed, against ``kubectl exec POD -- pg_dump > file``.
 
-A stand-in for pg_dump writes the same 2 GB of random bytes to both, so that what is compared is the way: the module
-evidence_snapshot as a process of its own in a lab with a real PostgreSQL, and kubectl through the lab's cluster into
-a file that is fsynced. Prints the median of three of each, and the module's peak memory. ``BENCH_MEGABYTES`` takes
-another size.
+First pg_dump -Fc itself, of a table of the lab's PostgreSQL, taken both ways by turns: the module evidence_snapshot as
+a process of its own, and kubectl through the lab's cluster into a file that is fsynced. Then 2 GB of random bytes that
+a stand-in for pg_dump writes as fast as it can: what the module needs of memory, and how fast the way itself is.
+Prints the median of three of each. ``BENCH_ROWS`` (1 KB each) and ``BENCH_MEGABYTES`` take other sizes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pyrage
 from incident_runbooks.lab.binaries import find_program
 from incident_runbooks.lab.lab import Lab
 
+ROWS = int(os.environ.get("BENCH_ROWS", "400000"))
 MEGABYTES = int(os.environ.get("BENCH_MEGABYTES", "2000"))
 RUNS = 3
 AIM_MEMORY_MB = 150
@@ -42,9 +43,18 @@ print(json.dumps({"result": result, "kilobytes": resource.getrusage(resource.RUS
 """
 
 
-def options(lab: Lab, home: Path, program: Path) -> dict[str, Any]:
+FILL = """
+CREATE TABLE public.bench AS
+SELECT n AS id, (SELECT string_agg(md5(random()::text || part), '') FROM generate_series(1, 32) AS part WHERE n > 0)
+    AS text
+FROM generate_series(1, %s) AS n
+"""
+
+
+def options(lab: Lab, home: Path, program: Path, table: str) -> dict[str, Any]:
+    """What the module gets."""
     hosts = json.loads((lab.directory.path / "inventory.json").read_text(encoding="utf-8"))["_meta"]["hostvars"]
-    postgres = hosts["postgres"]
+    postgres, login = hosts["postgres"], lab.server.superuser
     return {
         "directory": str(home),
         "incident": "bench",
@@ -53,31 +63,32 @@ def options(lab: Lab, home: Path, program: Path) -> dict[str, Any]:
         "namespace": "brandconnect",
         "kubeconfig": str(lab.cluster.kubeconfig),
         "encrypt_to": [str(pyrage.x25519.Identity.generate().to_public())],
-        "dump": {"tables": ["public.users"], "program": str(program)},
+        "dump": {"tables": [f"public.{table}"], "program": str(program)},
         "login_host": postgres["postgres_host"],
         "login_port": postgres["postgres_port"],
         "login_db": postgres["postgres_database"],
-        "login_user": lab.server.superuser.user,
-        "login_password": lab.server.superuser.password,
+        "login_user": login.user,
+        "login_password": login.password,
     }
 
 
-def take(given: dict[str, Any], number: int) -> tuple[float, float]:
-    """Seconds of one snapshot, and megabytes of its peak."""
+def take(given: dict[str, Any], home: Path) -> tuple[float, float, float]:
+    """Seconds of one snapshot, megabytes that it took, and megabytes of its peak."""
     started = time.perf_counter()
-    command, given = [sys.executable, "-c", TAKE], {**given, "name": f"run{number}"}
+    command = [sys.executable, "-c", TAKE]
     done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
     took = time.perf_counter() - started
     if done.returncode != 0:
         sys.exit(f"bench: the snapshot failed:\n{done.stderr[-2000:]}")
     said = json.loads(done.stdout)
-    if said["result"]["status"] != "done" or said["result"]["bytes_total"] < MEGABYTES * 1_000_000:
+    if said["result"]["status"] != "done":
         sys.exit(f"bench: not everything was taken: {said['result']}")
-    return took, said["kilobytes"] / 1024
+    subprocess.run(["rm", "-rf", str(home / "evidence")], check=True)
+    return took, said["result"]["bytes_total"] / 1e6, said["kilobytes"] / 1024
 
 
-def copy(lab: Lab, home: Path, source: Path) -> float:
-    """Seconds of kubectl's way, until it is on the disk."""
+def copy(lab: Lab, home: Path, source: str) -> tuple[float, float]:
+    """Seconds of kubectl's way, until it is on the disk, and megabytes."""
     kubectl = find_program("kubectl")
     base = f"{shlex.quote(str(kubectl.path))} --kubeconfig {lab.cluster.kubeconfig} --cache-dir {home}/kubectl"
     script = f"{base} -n brandconnect exec deployment/backend -- {source} > {home}/copy && sync {home}/copy"
@@ -86,33 +97,61 @@ def copy(lab: Lab, home: Path, source: Path) -> float:
         ["sh", "-c", script], env={**os.environ, **kubectl.environ}, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - started
-    if done.returncode != 0 or (home / "copy").stat().st_size != MEGABYTES * 1_000_000:
+    if done.returncode != 0:
         sys.exit(f"bench: kubectl exec failed:\n{done.stderr[-2000:]}")
+    size = (home / "copy").stat().st_size / 1e6
     (home / "copy").unlink()
-    return took
+    return took, size
 
 
-def measure(lab: Lab, home: Path) -> None:
+def both_ways(given: dict[str, Any], lab: Lab, home: Path, source: str) -> tuple[float, float, float, float]:
+    """Medians of seconds, ours and kubectl's; megabytes, and megabytes of our peak."""
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        theirs.append(copy(lab, home, source))
+        ours.append(take(given, home))
+    seconds = statistics.median(each[0] for each in ours), statistics.median(each[0] for each in theirs)
+    return (*seconds, theirs[-1][1], max(each[2] for each in ours))
+
+
+def row(label: str, seconds: float, megabytes: float) -> None:
+    print(f"{label:<48}{seconds:>9.2f} s   {megabytes / seconds:>6.0f} MB/s", flush=True)
+
+
+def verdict(label: str, value: str, aim: str, *, met: bool) -> None:
+    print(f"{label:<48}{value:>9}     aim {aim}: {'met' if met else 'MISSED'}", flush=True)
+
+
+def of_a_table(lab: Lab, home: Path) -> None:
+    """pg_dump itself."""
+    program = Path(lab.server.folder) / "pg_dump"
+    with lab.server.connect(lab.server.superuser) as connection:
+        connection.execute(FILL.replace("%s", str(ROWS)).encode())
+    given = options(lab, home, program, "bench")
+    passwords = home / "pgpass"
+    passwords.touch(0o600)
+    passwords.write_text(f"*:*:*:*:{given['login_password']}\n", encoding="utf-8")
+    where = f"-h {given['login_host']} -p {given['login_port']} -U {given['login_user']} {given['login_db']}"
+    source = f"env PGPASSFILE={passwords} {program} -Fc -t public.bench {where}"
+    ours, theirs, megabytes, _ = both_ways(given, lab, home, source)
+    row(f"pg_dump -Fc, {megabytes:.0f} MB, as evidence", ours, megabytes)
+    row("kubectl exec pg_dump -Fc > file, sync", theirs, megabytes)
+    ratio = theirs / ours
+    verdict("throughput against kubectl exec", f"{ratio:.2f}", str(AIM_THROUGHPUT), met=ratio >= AIM_THROUGHPUT)
+
+
+def of_a_stand_in(lab: Lab, home: Path) -> None:
+    """As many bytes as fast as they come."""
     data, program = home / "data", home / "pg_dump"
     subprocess.run(["sh", "-c", f"head -c {MEGABYTES}000000 /dev/urandom > {data}"], check=True)
     program.write_text(f"#!/bin/sh\nexec cat {data}\n", encoding="utf-8")
     program.chmod(0o755)
-    given, copies, taken = options(lab, home, program), [], []
-    for number in range(RUNS):
-        copies.append(copy(lab, home, program))
-        taken.append(take(given, number))
-        subprocess.run(["rm", "-rf", str(home / "evidence")], check=True)
-    ours, theirs = statistics.median(took for took, _ in taken), statistics.median(copies)
-    for label, took in (
-        (f"{MEGABYTES} MB of a dump as evidence, encrypted", ours),
-        ("kubectl exec > file, sync", theirs),
-    ):
-        print(f"{label:<48}{took:>9.2f} s   {MEGABYTES / took:>6.0f} MB/s", flush=True)
-    said = "met" if theirs / ours >= AIM_THROUGHPUT else "MISSED"
-    print(f"{'throughput against kubectl exec':<48}{theirs / ours:>9.2f}     aim {AIM_THROUGHPUT}: {said}")
-    peak = max(peak for _, peak in taken)
-    said = "met" if peak <= AIM_MEMORY_MB else "MISSED"
-    print(f"{'peak memory':<48}{peak:>9.0f} MB  aim {AIM_MEMORY_MB} MB: {said}")
+    ours, theirs, megabytes, peak = both_ways(options(lab, home, program, "users"), lab, home, str(program))
+    row(f"{megabytes:.0f} MB without a database, as evidence", ours, megabytes)
+    row("kubectl exec > file, sync", theirs, megabytes)
+    # no aim: one encrypts and hashes twice what the other copies
+    print(f"{'throughput against kubectl exec':<48}{theirs / ours:>9.2f}", flush=True)
+    verdict("peak memory", f"{peak:.0f} MB", f"{AIM_MEMORY_MB} MB", met=peak <= AIM_MEMORY_MB)
 
 
 def main() -> None:
@@ -122,7 +161,8 @@ def main() -> None:
         lab = Lab(home / "lab", lambda _: None)
         try:
             lab.up(None, payments=False, data=False)
-            measure(lab, home)
+            of_a_table(lab, home)
+            of_a_stand_in(lab, home)
         finally:
             lab.down()
 
