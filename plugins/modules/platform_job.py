@@ -83,40 +83,12 @@ options:
         because the job may go on.
     type: int
     default: 120
-  evidence_anchor:
-    description:
-      - The finished bundle of evidence, as the journal has it. Needed to act, unless O(evidence_override).
-      - Its seal is read, not each of its files.
-    type: dict
-    suboptions:
-      path:
-        description: Absolute path of its C(tagmanifest-sha256.txt).
-        type: path
-        required: true
-      sha256:
-        description: SHA-256 of that file.
-        type: str
-        required: true
-      name:
-        description: Not used, so that the anchor can be given as the bundle has it.
-        type: str
-      source:
-        description: Not used, as O(evidence_anchor.name).
-        type: str
-      bytes:
-        description: Not used, as O(evidence_anchor.name).
-        type: int
-      truncated:
-        description: Not used, as O(evidence_anchor.name).
-        type: bool
-  evidence_override:
-    description: Why nothing was preserved, in 10 characters or more. It stands in the result.
-    type: str
   targets:
     description: The approved plan, RV(targets) of an earlier run in check mode. Anything else is refused.
     type: list
     elements: dict
 extends_documentation_fragment:
+  - brandconnect.incidents.evidence_gate
   - brandconnect.incidents.kubernetes
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.acting

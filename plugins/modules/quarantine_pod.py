@@ -66,32 +66,6 @@ options:
     description: Seconds to wait until the clean pods are ready, 0 to 600.
     type: int
     default: 30
-  evidence_anchor:
-    description:
-      - The finished bundle of evidence of O(incident), as the journal has it. Needed to act, unless
-        O(evidence_override) or O(state=released). Its seal is read, not each of its files.
-    type: dict
-    suboptions:
-      path:
-        description: Absolute path of its C(tagmanifest-sha256.txt).
-        type: path
-        required: true
-      sha256:
-        description: SHA-256 of that file.
-        type: str
-        required: true
-      name:
-        description: Not used, so that the anchor can be given as the bundle has it.
-        type: str
-      source:
-        description: Not used, as O(evidence_anchor.name).
-        type: str
-      bytes:
-        description: Not used, as O(evidence_anchor.name).
-        type: int
-      truncated:
-        description: Not used, as O(evidence_anchor.name).
-        type: bool
   evidence_override:
     description:
       - Why pods are quarantined although nothing was preserved, in 10 characters or more. It stands in RV(caveats) and
@@ -102,10 +76,12 @@ options:
     type: list
     elements: dict
 extends_documentation_fragment:
+  - brandconnect.incidents.evidence_gate
   - brandconnect.incidents.kubernetes
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.acting
 notes:
+  - Releasing a pod needs no evidence.
   - It needs C(list) and C(patch) on pods, C(list) on services, C(list) and C(create) on networkpolicies, and C(get) on
     replicasets, daemonsets and deployments.
   - No pod and no policy is ever deleted.

@@ -90,32 +90,6 @@ options:
       - Absolute path of a folder of one's own with the mode 0700, in which the sessions are saved before, such as that
         of the incident's evidence. In check mode nothing is written.
     type: path
-  evidence_anchor:
-    description:
-      - The finished bundle of evidence of O(incident), as the journal has it. Needed to act, unless
-        O(evidence_override). Its seal is read, not each of its files.
-    type: dict
-    suboptions:
-      path:
-        description: Absolute path of its C(tagmanifest-sha256.txt).
-        type: path
-        required: true
-      sha256:
-        description: SHA-256 of that file.
-        type: str
-        required: true
-      name:
-        description: Not used. It is there for entries of the module M(brandconnect.incidents.evidence).
-        type: str
-      source:
-        description: Not used, as O(evidence_anchor.name).
-        type: str
-      bytes:
-        description: Not used, as O(evidence_anchor.name).
-        type: int
-      truncated:
-        description: Not used, as O(evidence_anchor.name).
-        type: bool
   evidence_override:
     description:
       - Why sessions are ended although O(directory) or O(evidence_anchor) is missing, or not all of the sessions could
@@ -135,6 +109,7 @@ options:
     type: list
     elements: dict
 extends_documentation_fragment:
+  - brandconnect.incidents.evidence_gate
   - brandconnect.incidents.redis
   - brandconnect.incidents.postgres
   - brandconnect.incidents.attributes
