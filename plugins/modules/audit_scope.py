@@ -19,54 +19,6 @@ description:
 author:
   - incident-runbooks contributors (@brandconnect)
 options:
-  since:
-    description:
-      - Look at rows from this time on, RFC 3339 with its zone, such as V(2026-11-14T00:00:00Z).
-      - Attackers are found days or weeks after they began. Two hours are not enough.
-    type: str
-    required: true
-  until:
-    description: Look at rows before this time, at most 92 days after O(since).
-    type: str
-    required: true
-  schema:
-    description: Schema of the table.
-    type: str
-    default: public
-  table:
-    description:
-      - The audit trail, a table or a view with the columns C(id), C(actor_id), C(action), C(resource_type),
-        C(resource_id), C(ip_address) and C(created_at).
-    type: str
-    default: audit_logs
-  actions:
-    description:
-      - Actions that read one record, as whole names without regard to case. Look at RV(unlisted_actions) for what is
-        missing here.
-    type: list
-    elements: str
-    default: [user.read, user.select, creator.read, creator.select, brand.read, brand.select, campaign.read,
-              campaign.select, payment.read, payment.select, payout.read, message.read, metric.read, offer.read]
-  export_actions:
-    description: Actions that take records away or read many at once.
-    type: list
-    elements: str
-    default: [user.export, creator.export, brand.export, campaign.export, payment.export, payout.export, message.export,
-              report.export, user.bulk_read, campaign.bulk_read, payment.bulk_read, data.export]
-  failed_login_actions:
-    description: Actions that are failed logins.
-    type: list
-    elements: str
-    default: [user.login_failed, login.failed, auth.failed]
-  trusted_cidrs:
-    description: Addresses and networks that nobody is suspected for, such as the office's and the platform's own.
-    type: list
-    elements: str
-    default: []
-  baseline_weeks:
-    description: Compare with so many weeks before O(since), 1 to 12.
-    type: int
-    default: 4
   ratio:
     description: So many times what is expected is unusual.
     type: float
@@ -141,10 +93,12 @@ options:
     type: int
     default: 200000
 extends_documentation_fragment:
+  - brandconnect.incidents.audit
   - brandconnect.incidents.postgres
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.info
 notes:
+  - Actions that are in no list are in RV(unlisted_actions). Look there for what O(actions) lacks.
   - Reads the trail in one read-only snapshot, from the beginning of the baseline. An index on C(created_at) serves
     short times, one on C(actor_id) and C(created_at) the suspects. RV(plans) says what was used.
   - The role needs C(SELECT) on the trail, and on the columns that O(owners) asks for.
