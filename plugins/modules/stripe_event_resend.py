@@ -365,7 +365,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     check_options(params)
     database = {**params, "ca_cert": params["postgres_ca_cert"]}
-    with StripeApi(params) as api, log_in(database, params["statement_timeout"]) as session:
+    with StripeApi(params, patient=True) as api, log_in(database, params["statement_timeout"]) as session:
         work = Work(api, session, params)
         try:
             work.do(check_mode=check_mode)

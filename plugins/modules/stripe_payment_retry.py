@@ -306,7 +306,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     policy = read_policy(params)
     approved = read_approved(params)
     check_options(params)
-    with StripeApi(params) as api, ExitStack() as stack:
+    with StripeApi(params, patient=True) as api, ExitStack() as stack:
         # most failed payments are the customer's to try again: then the cluster is not asked at all
         job = PaymentJob(lambda: stack.enter_context(Cluster(params)), params)
         work = PaymentRetry(params, policy, approved, api, job)

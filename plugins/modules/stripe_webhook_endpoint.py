@@ -167,7 +167,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["url"] and (problem := url_problem(params["url"])):
         raise IncidentsError(f"{ATTEMPTED}: url {problem}; check url")
     report = Report(dt.datetime.now(dt.UTC))
-    with StripeApi(params) as api:
+    with StripeApi(params, patient=True) as api:
         try:
             _act(api, params, report, check_mode=check_mode)
         except StripeError as error:

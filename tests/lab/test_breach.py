@@ -36,6 +36,8 @@ def test_history_and_attack_are_taken_away_again(pg: Any) -> None:
     connection = pg.connect()
     before = seen(connection)
     standing = connection.execute(STANDING).fetchone()
+    # somebody was about to register: the next number is not the next identifier
+    connection.execute("SELECT nextval(pg_get_serial_sequence('public.users', 'id')) FROM generate_series(1, 7)")
     breach.history(connection, 20_000)
     truth = breach.attack(connection)
     assert breach.recorded(connection) == truth
@@ -51,6 +53,10 @@ def test_history_and_attack_are_taken_away_again(pg: Any) -> None:
         "SELECT count(*) FROM audit_logs WHERE id = ANY(%s)", [list(truth.deleted_ids)]
     ).fetchone()
     assert gone == (0,)
+    beside = "SELECT count(*) FROM audit_logs WHERE id = ANY(%s)"
+    deleted = set(truth.deleted_ids)
+    around = {each + step for each in deleted for step in (-1, 1)} - deleted
+    assert connection.execute(beside, [list(around)]).fetchone() == (len(around),), "gaps of two kinds do not meet"
     connection.execute("INSERT INTO audit_logs (action, resource_type) VALUES ('payment.created', 'payment')")
     connection.execute("INSERT INTO password_resets (user_id) VALUES (%s)", [truth.user_ids[-1]])
     connection.execute(CONTAINED)

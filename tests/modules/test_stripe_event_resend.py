@@ -120,6 +120,16 @@ def test_a_plan_that_is_not_what_would_be_done_is_refused(platform: Platform, ch
     assert platform.endpoint.seen == []
 
 
+@pytest.mark.parametrize("method", ["stripe_retry", "local_replay"])
+def test_who_is_throttled_waits_and_goes_on(platform: Platform, method: str) -> None:
+    event = platform.missed(1)
+    platform.stripe.part.tell("/lab/limits", requests_per_second=1)
+    done = resend(platform, method)
+    assert (done["status"], results(done)) == ("done", [(event, "delivered")]), done["reason"]
+    assert 429 in [call["status"] for call in done["calls"]]
+    assert [each["id"] for each in platform.endpoint.genuine()] == [event]
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_guards(platform: Platform, check_mode: bool) -> None:
     platform.missed(1)

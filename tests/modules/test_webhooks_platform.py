@@ -158,5 +158,5 @@ def test_a_disabled_endpoint_is_enabled_and_what_it_missed_is_found(platform: Pl
     assert enabled["status"] == "done"
     assert platform.world.stripe.endpoint()["status"] == "enabled"
     done = platform.resend(scope="all")
-    assert done["status"] == "done", [each["reason"] for each in done["results"] if each["reason"]]
+    assert done["status"] == "done", (done["reason"], [each["reason"] for each in done["results"] if each["reason"]])
     assert all(platform.world.is_processed(event) for event in missed)

@@ -9,6 +9,7 @@ uses it (``stripe events resend``).
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 PAGE = 100  # the most that Stripe gives at once
 MOST_TYPES = 20
 LONGEST_IDEMPOTENCY_KEY = 255
+PAUSES_S = (1.0, 2.0, 4.0)
+_THROTTLED = frozenset({"rate_limited", "lock_timeout"})  # HTTP 429: nothing was done
 _IDS = {
     "pi": re.compile(r"pi_[A-Za-z0-9_]{1,250}"),
     "we": re.compile(r"we_[A-Za-z0-9_]{1,250}"),
@@ -49,14 +52,17 @@ class StripeApi:
 
     Args:
         params: the options of ``stripe_options``.
+        patient: whether to ask again after a pause when Stripe throttles. For what acts: half a plan is worse than a
+            slow one. What diagnoses says that Stripe throttles.
 
     Raises:
         StripeError: ``not_configured``, ``invalid``, ``invalid_auth`` or ``wrong_mode``; nothing was sent.
         IncidentsError: the package is missing.
     """
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], *, patient: bool = False) -> None:
         options = read_options(params)
+        self._pauses_s = PAUSES_S if patient else ()
         self.service = service_name(options.url)
         self._secrets = (options.key,)
         self._transport = _load_transport()
@@ -182,6 +188,16 @@ class StripeApi:
             after = {"starting_after": str(page["data"][-1].get("id"))}
 
     def _ask(self, what: str, method: str, path: str, **query: Any) -> Json:
+        for pause_s in self._pauses_s:
+            try:
+                return self._ask_once(what, method, path, **query)
+            except StripeError as error:
+                if error.cause not in _THROTTLED:
+                    raise
+            time.sleep(pause_s)  # the same idempotency key is right
+        return self._ask_once(what, method, path, **query)
+
+    def _ask_once(self, what: str, method: str, path: str, **query: Any) -> Json:
         self._http.begin()
         changes = method != "get"
         try:

@@ -24,8 +24,6 @@ Json = dict[str, Any]
 LOOK_AGAIN_S = 0.1
 _HOPELESS = frozenset({"invalid_auth", "key_expired", "forbidden", "wrong_mode", "not_configured"})
 
-PAUSES_S = (1.0, 2.0, 4.0)  # after HTTP 429; nothing was done then, so the same idempotency key is right
-
 
 @dataclass(frozen=True)
 class Way:
@@ -149,25 +147,13 @@ class Sending:
 
     def _retry(self, event: Event) -> Sent:
         try:
-            self._ask_again(event)
+            key = event_resend.idempotency_key(self.way.incident, event.id, self.way.attempt)
+            self._api.retry_event(event.id, self.way.endpoint_id, event.account, key)
         except StripeError as error:
             if error.cause == "not_found" and error.failure.error_code != "resource_missing":
                 raise UnsupportedError from None  # the path is not known, the event is
             return self._refused(error)
         return self._taken("Stripe took it")
-
-    def _ask_again(self, event: Event) -> None:
-        """Have Stripe send it again; who was one request too many waits a little longer each time."""
-        key = event_resend.idempotency_key(self.way.incident, event.id, self.way.attempt)
-        for pause_s in (*PAUSES_S, None):
-            try:
-                self._api.retry_event(event.id, self.way.endpoint_id, event.account, key)
-            except StripeError as error:
-                if error.cause != "rate_limited" or pause_s is None:
-                    raise
-                time.sleep(pause_s)
-            else:
-                return
 
     def _replay(self, event: Event) -> Sent:
         try:

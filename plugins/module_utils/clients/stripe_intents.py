@@ -15,8 +15,7 @@ READS_PER_S = 5.0  # of the 25 a second that Stripe takes of a sandbox: https://
 MOST_LISTED = 500
 FEW = 5  # so many are read one by one, rather than by a list of all that were made since
 PAUSES_S = (1.0, 2.0)
-_THROTTLED = frozenset({"rate_limited", "lock_timeout"})
-_PASSES = _THROTTLED | {"server_error", "timeout", "unreachable"}
+_PASSES = frozenset({"server_error", "timeout", "unreachable"})
 _OF_THE_OBJECT = frozenset({"not_found", "mode_mismatch"})
 
 Json = dict[str, Any]
@@ -26,7 +25,7 @@ class IntentReader:
     """Reads PaymentIntents by their identifiers, at most ``READS_PER_S`` a second.
 
     Args:
-        api: where.
+        api: where; a patient one, as it throttles who reads many.
     """
 
     def __init__(self, api: StripeApi) -> None:
@@ -41,7 +40,7 @@ class IntentReader:
         Args:
             created_gte: Unix time since which they were made, so that they can be listed; ``None`` when that is not
                 known.
-            patient: whether to ask again after a pause when Stripe does not answer, not only when it throttles.
+            patient: whether to ask again after a pause when Stripe does not answer.
 
         Raises:
             StripeError: Stripe cannot be asked at all, not even after a pause.
@@ -53,7 +52,7 @@ class IntentReader:
             found |= {id_: by_id[id_] for id_ in ids if id_ in by_id}
         for id_ in ids:
             if id_ not in found:
-                found[id_] = self._one(id_, _PASSES if patient else _THROTTLED)
+                found[id_] = self._one(id_, _PASSES if patient else frozenset())
         return found
 
     def _one(self, id_: str, passes: frozenset[str]) -> Json | StripeError:

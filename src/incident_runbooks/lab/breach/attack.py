@@ -48,10 +48,15 @@ _TAIL = f"""
         WHERE created_at >= (SELECT min(created_at) FROM lab_breach.attack)
     UNION ALL SELECT {COLUMNS}, false, NULL, true FROM lab_breach.attack
 """  # noqa: S608 - constants
+# The identifiers that are missing anyway are not beside those of the rows that the attacker deletes
 _NUMBERED = f"""
     CREATE TABLE lab_breach.numbered AS
-    SELECT n + n / {STRIDE} + (SELECT max(id) FROM public.audit_logs) AS id, {COLUMNS}, later, attacks FROM (
-        SELECT row_number() OVER (ORDER BY later, created_at, id) AS n, {COLUMNS}, later, attacks FROM lab_breach.tail
+    SELECT n + count(*) FILTER (WHERE apart) OVER (ORDER BY n) / {STRIDE} + (SELECT max(id) FROM public.audit_logs)
+        AS id, {COLUMNS}, later, attacks
+    FROM (
+        SELECT row_number() OVER seen AS n, {COLUMNS}, later, attacks,
+            resource_type <> 'hidden' AND lag(resource_type, 1, '') OVER seen <> 'hidden' AS apart
+        FROM lab_breach.tail WINDOW seen AS (ORDER BY later, created_at, id)
     ) AS sorted
 """  # noqa: S608 - constants
 _MERGED = f"""

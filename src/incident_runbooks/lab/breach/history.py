@@ -32,8 +32,9 @@ _KEEP = f"""
         FROM pg_index WHERE indrelid = 'public.audit_logs'::regclass AND NOT indisunique;
 """  # noqa: S608 - constants
 _PEOPLE = """
-    INSERT INTO public.users (email, role, created_at)
-    SELECT format('member%%s@example.com', n), CASE WHEN n <= %s THEN 'admin' ELSE 'creator' END,
+    INSERT INTO public.users (id, email, role, created_at) OVERRIDING SYSTEM VALUE
+    SELECT (SELECT users FROM lab_breach.facts) + n, format('member%%s@example.com', n),
+        CASE WHEN n <= %s THEN 'admin' ELSE 'creator' END,
         now() - interval '1 year' + make_interval(mins => n)
     FROM generate_series(1, %s) AS n
 """
@@ -146,7 +147,8 @@ def history(connection: Connection[Any], rows: int = 1_000_000, *, proxy_share: 
         connection.execute(_ROWS.encode(), {"rows": rows, "proxy_share": proxy_share, "days": _days(connection)})
         connection.execute(_AS_BEFORE.encode(), [rows + rows // STRIDE])
         make_indexes(connection)
-        connection.execute(_NEXT.format("audit_logs", "audit_logs").encode())
+        for table in ("audit_logs", "users"):
+            connection.execute(_NEXT.format(table, table).encode())
         connection.execute("UPDATE lab_breach.facts SET after = (SELECT max(id) FROM public.audit_logs)")
     connection.execute("ANALYZE public.audit_logs, public.users")
 
