@@ -42,6 +42,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_res
     validate_result,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_steps import can_change, may_record
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.preload_http import preload_http
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.preload_templates import preload_templates
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_secrets import secret_values
@@ -170,6 +171,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._pattern = ", ".join(map(str, play.hosts)) if isinstance(play.hosts, list) else str(play.hosts)
         if belonging is not None:
             self._open(belonging)
+        preload_http()
         preload_templates(play.get_loader())
         gc.freeze()  # every task is a fork; what is there by now need not be looked through, and copied, by each
 

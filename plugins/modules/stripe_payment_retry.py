@@ -258,9 +258,8 @@ hint:
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
     check_options,
@@ -281,6 +280,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions i
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_retry import Policy
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+
+if TYPE_CHECKING:
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 
 ATTEMPTED = "Choosing payments to try again"
 # the blast radius, whatever the options say: option, least, most
@@ -308,7 +310,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     check_options(params)
     with StripeApi(params, patient=True) as api, ExitStack() as stack:
         # most failed payments are the customer's to try again: then the cluster is not asked at all
-        job = PaymentJob(lambda: stack.enter_context(Cluster(params)), params)
+        job = PaymentJob(lambda: stack.enter_context(_cluster(params)), params)
         work = PaymentRetry(params, policy, approved, api, job)
         try:
             work.do(check_mode=check_mode)
@@ -316,6 +318,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             error.details.update(work.plain() | {"reason": work.report.reason or error.message})
             raise
         return work.plain()
+
+
+def _cluster(params: Mapping[str, Any]) -> Cluster:
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import (  # noqa: PLC0415 - see the job
+        Cluster,
+    )
+
+    return Cluster(params)
 
 
 def read_policy(params: Mapping[str, Any]) -> Policy:

@@ -72,6 +72,12 @@ def test_a_package_that_is_loaded_stays() -> None:
     assert sys.modules["json"] is json
 
 
+def test_workers_inherit_what_speaks_http() -> None:
+    code = f"from {UTILS}.preload_http import preload_http"
+    assert "requests" not in loaded_by(code), "only when a runbook begins"
+    assert "requests" in loaded_by(f"{code}; preload_http()")
+
+
 def test_workers_inherit_what_evaluates_templates() -> None:
     loaded = loaded_by(PRELOAD)
     for kind in ("filter", "test"):

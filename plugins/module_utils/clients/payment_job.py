@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""Run the platform's own job that confirms payments again, in a Ready pod of its workload, batch by batch."""
+"""Run the platform's own job that confirms payments again, in a Ready pod of its workload, batch by batch.
+
+What reaches the cluster is loaded when a pod is chosen: most failed payments are the customer's to try again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_exec import run_command
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_pods
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import exec_job
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import may_have_happened
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.exec_status import UNKNOWN
@@ -21,6 +21,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
     Job,
     read_job,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 
 
 class PaymentJob:
@@ -51,6 +54,10 @@ class PaymentJob:
         Raises:
             KubernetesError: the cluster cannot be asked.
         """
+        from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import (  # noqa: PLC0415 - see above
+            read_pods,
+        )
+
         kind, name = self._params["kind"], self._params["name"]
         script = self._params["npm_script"]
         objection = exec_job.objection(None, script, [], [script], None)
@@ -86,6 +93,10 @@ class PaymentJob:
         Raises:
             KubernetesError: it was not started.
         """
+        from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_exec import (  # noqa: PLC0415 - see above
+            run_command,
+        )
+
         limit_s = self._params["job_timeout_s"] + len(ids) / self._params["rps"]
         try:
             done = run_command(self._cluster, str(self.pod), str(self.container), self.command(ids), timeout_s=limit_s)

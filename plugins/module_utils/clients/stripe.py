@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -57,16 +58,15 @@ class StripeApi:
 
     Raises:
         StripeError: ``not_configured``, ``invalid``, ``invalid_auth`` or ``wrong_mode``; nothing was sent.
-        IncidentsError: the package is missing.
+        IncidentsError: the package is missing; raised by the first request, for which it is loaded.
     """
 
     def __init__(self, params: Mapping[str, Any], *, patient: bool = False) -> None:
-        options = read_options(params)
+        self._options = read_options(params)
         self._pauses_s = PAUSES_S if patient else ()
-        self.service = service_name(options.url)
-        self._secrets = (options.key,)
-        self._transport = _load_transport()
-        self._client, self._http = self._transport.open_http(options)
+        self.service = service_name(self._options.url)
+        self._secrets = (self._options.key,)
+        self._opened: tuple[Any, Any] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +74,18 @@ class StripeApi:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        if self._opened:
+            self._opened[1].close()
+
+    @cached_property
+    def _transport(self) -> ModuleType:
+        return _load_transport()
+
+    def _open(self) -> tuple[Any, Any]:
+        """The package's client and the HTTP client below it; who has nothing to ask does not wait for them."""
+        if self._opened is None:
+            self._opened = self._transport.open_http(self._options)
+        return self._opened
 
     @property
     def calls(self) -> list[Call]:
@@ -82,7 +93,7 @@ class StripeApi:
 
         ``status`` is ``None`` where no answer came. A repetition is a request of its own.
         """
-        calls: list[Call] = self._http.calls
+        calls: list[Call] = self._opened[1].calls if self._opened else []
         return calls
 
     def payment_intent(self, id_: str, expand: Sequence[str] = ()) -> Json:
@@ -198,10 +209,11 @@ class StripeApi:
         return self._ask_once(what, method, path, **query)
 
     def _ask_once(self, what: str, method: str, path: str, **query: Any) -> Json:
-        self._http.begin()
+        client, http = self._open()
+        http.begin()
         changes = method != "get"
         try:
-            said = self._client.raw_request(method, path, **query).data
+            said = client.raw_request(method, path, **query).data
         except self._transport.NotReached as error:
             raise self._error(what, error.failure) from None
         except (self._transport.Refused, *_MALFORMED):
@@ -212,7 +224,7 @@ class StripeApi:
 
     def _refused(self, *, changes: bool) -> Failure:
         """Read the last answer itself: what the package makes of one that is not Stripe's loses most of it."""
-        answer = self._http.answer
+        answer = self._open()[1].answer
         if answer.status // 100 == 2:  # noqa: PLR2004 - the class of all successes
             return unusable(answer.status, answer.headers, changes=changes)
         return answer_failure(answer.status, answer.headers, answer.content, changes=changes)

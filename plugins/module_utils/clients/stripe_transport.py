@@ -5,8 +5,8 @@
 The package brings its rules for repeating a request (``Stripe-Should-Retry``, 409 and 5xx, never 429 by itself), for
 idempotency keys and for encoding; the transport knows a limit that holds, and whether a request left.
 
-Import this when a request is to be sent: ``requests`` and the package take 0.1 s to load. In a worker that is beside
-what other components wait for; before Ansible forks, all of them would wait.
+Import this when a request is to be sent. What only this needs is loaded in the worker, beside what other components
+wait for; before Ansible forks, all of them would wait.
 """
 
 from __future__ import annotations
