@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from incident_runbooks.lab import breach
@@ -18,6 +20,11 @@ from support.runbook import Run
 
 SECURITY, LEGAL = "security-private", "analytics"  # the lab has no closed channel of legal's own
 SERVICE = "PSECUR1"
+ROLES = tuple(f"data-breach-{name}" for name in ("diagnose", "secrets", "jobs", "remediate"))
+DIAGNOSE, REMEDIATE = ROLES[0], ROLES[-1]
+EVIDENCE, SESSIONS, ACCESS = "preserve-evidence", "revoke-suspect-sessions", "revoke-suspect-access"
+WIDE = ("revoke-affected-sessions", "reset-credentials", "require-2fa", "revoke-oauth")
+AWARE = {"data_breach_aware_at": "2026-11-27T21:40:00Z"}
 HOLD = "incidents.brandconnect/evidence-hold"
 
 Json = dict[str, Any]
@@ -106,3 +113,38 @@ class BreachWorld(World):
         """Return what is personal of the people concerned: their e-mail addresses."""
         ids = list(self.truth().user_ids)[:200]
         return [str(row["email"]) for row in self.query("SELECT email FROM users WHERE id = ANY(%s)", ids)]
+
+
+@pytest.fixture
+def world(data_lab: Lab) -> BreachWorld:
+    world = BreachWorld(data_lab)
+    world.told.forget()
+    return world
+
+
+@pytest.fixture
+def breached(data_lab: Lab, world: BreachWorld) -> BreachWorld:
+    data_lab.break_("breach-suspected")
+    return world
+
+
+@pytest.fixture
+def runbook(data_lab: Lab, world: BreachWorld, tmp_path: Path) -> Iterator[BreachRunbook]:
+    """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
+    runbook = BreachRunbook(data_lab, tmp_path)
+    runbook.log_in(world.cluster, *ROLES)
+    yield runbook
+    world.release()
+    assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
+
+
+def assert_closed_circle(run: Run, world: BreachWorld) -> None:
+    """Nothing went to everybody, and nothing that was written or said names the people concerned."""
+    assert world.told.messages("incidents") == []
+    assert world.told.status_page()["incidents"] == []
+    assert {each["channel_name"] for each in world.told.messages()} <= {SECURITY, LEGAL}
+    told = json.dumps([world.told.requests(), world.told.messages(), world.told.incidents()])
+    outbox = "".join(path.read_text(encoding="utf-8") for path in (run.directory / "outbox").glob("*.json"))
+    journal = (run.directory / "journal.jsonl").read_text(encoding="utf-8")
+    for address in world.personal():
+        assert address not in told + outbox + journal + run.output + json.dumps(run.result)

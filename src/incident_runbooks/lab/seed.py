@@ -15,9 +15,10 @@ from incident_runbooks.lab.server import Login, Server
 _SILENT = "-c log_statement=none -c log_min_error_statement=panic"
 
 # What the runbooks read, and the one thing that they write: a payment compared with Stripe, whom a record is about,
-# and what became of those whom a breach concerns
+# and what became of those whom a breach concerns; a dump of a table has the state of its sequence
 _OF_OPS = """
 GRANT SELECT ON audit_logs, payments, processed_events TO {0};
+GRANT SELECT ON SEQUENCE audit_logs_id_seq, payments_id_seq TO {0};
 GRANT SELECT (id, two_factor_required) ON users TO {0};
 GRANT SELECT (id, brand_id) ON campaigns TO {0};
 GRANT SELECT (id, user_id, issued_at, revoked_at), UPDATE (revoked_at) ON refresh_tokens TO {0};
