@@ -170,8 +170,8 @@ notes:
     again meanwhile is one of RV(missing), and its previous log is collected too.
   - In Kubernetes it needs C(get) on C(pods/log), and C(list) on C(pods), C(services), C(events), C(secrets),
     C(deployments), C(replicasets), C(statefulsets) and C(daemonsets).
-  - In PostgreSQL it needs C(SELECT) on the audit trail, and on what is dumped, with the sequences of its columns. A dump
-    holds the rows that a C(SELECT) gives, no deleted ones and no write-ahead log; keep those by the means of the
+  - In PostgreSQL it needs C(SELECT) on the audit trail, and on what is dumped, with the sequences of its columns. A
+    dump holds the rows that a C(SELECT) gives, no deleted ones and no write-ahead log; keep those by the means of the
     storage.
   - In Redis it needs C(INFO), C(SCAN), C(TYPE), C(PTTL), C(GET) and C(DUMP) on the sessions.
   - The API server serves the newest file of a log only; what the node has rotated away is not there.
