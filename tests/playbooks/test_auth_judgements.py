@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from support.ages import Ago, dated
 from support.journal_bench import Bench, Ran
 from support.runbook import ROOT
 
@@ -40,16 +40,11 @@ CAUSE: Json = {
 RISK: Json = {"risk": "unknown", "instead": None, "reason": "it does not say", "save_first": False, "notes": []}
 
 
-def at(seconds_ago: float) -> str:
-    moment = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 CLAIM = {"name": "data-redis-0", "pod": "redis-0", "mount_path": "/data", "phase": "Bound"}
 BOUND = [CLAIM]
-LOG = {"name": "appendonlydir/appendonly.aof.1.incr.aof", "bytes": 1, "modified_at": at(60)}
-BASE = {"name": "appendonlydir/appendonly.aof.1.base.rdb", "bytes": 1, "modified_at": at(9)}
-SNAPSHOT = {"name": "dump.rdb", "bytes": 1, "modified_at": at(600)}
+LOG = {"name": "appendonlydir/appendonly.aof.1.incr.aof", "bytes": 1, "modified_at": Ago(60)}
+BASE = {"name": "appendonlydir/appendonly.aof.1.base.rdb", "bytes": 1, "modified_at": Ago(9)}
+SNAPSHOT = {"name": "dump.rdb", "bytes": 1, "modified_at": Ago(600)}
 AOF = [LOG, BASE, SNAPSHOT]
 HOSTS = ("backend", "redis", "auth", "vault", "postgres")
 
@@ -144,9 +139,9 @@ def redis(**known: Any) -> Json:
         ({}, {}, {"claims": [{**CLAIM, "mount_path": None}], "files": AOF}, False, "it may lose data"),
         ({}, {}, {"claims": [{**CLAIM, "pod": "redis-1"}], "files": AOF}, False, "it may lose data"),
         ({}, {}, {"claims": [CLAIM, {**CLAIM, "phase": None}], "files": AOF}, False, "it may lose data"),
-        ({}, {}, {"claims": BOUND, "files": [{**LOG, "modified_at": at(4000)}]}, False, "it may lose data"),
-        ({}, {}, {"claims": BOUND, "files": [LOG, {**SNAPSHOT, "modified_at": at(30)}]}, False, "it may lose data"),
-        ({}, {}, {"claims": BOUND, "files": [LOG, {**SNAPSHOT, "name": "all.rdb", "modified_at": at(30)}]}, False,
+        ({}, {}, {"claims": BOUND, "files": [{**LOG, "modified_at": Ago(4000)}]}, False, "it may lose data"),
+        ({}, {}, {"claims": BOUND, "files": [LOG, {**SNAPSHOT, "modified_at": Ago(30)}]}, False, "it may lose data"),
+        ({}, {}, {"claims": BOUND, "files": [LOG, {**SNAPSHOT, "name": "all.rdb", "modified_at": Ago(30)}]}, False,
          "it may lose data"),
         ({}, {}, {"claims": BOUND, "files": AOF, "settings_refused": "no answer within 2 s"}, False, ""),
         ({}, {}, {"claims": BOUND, "files": AOF, "settings": {"dir": "/data"}}, True, "answers in its own pod"),
@@ -170,7 +165,7 @@ def test_redis_is_restarted_only_where_it_helps_and_loses_nothing(
     found = said_by(
         variables()["__auth_down_redis_objection"],
         __auth_down_redis_before=redis(**now, restart={**RISK, **risk}),
-        __auth_down_files={**looked, **files},
+        __auth_down_files=dated({**looked, **files}),
         auth_down_accept_data_loss=accepted,
         auth_down_recent_s=3600,
     )

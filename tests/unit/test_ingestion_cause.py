@@ -11,6 +11,7 @@ from modules.k8s_support import run_module
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.ingestion_cause import CAUSES
 from ansible_collections.brandconnect.incidents.plugins.modules.ingestion_cause import SPEC
+from support.ages import Ago, dated
 
 Json = dict[str, Any]
 
@@ -71,8 +72,7 @@ def worker(ready: int = 2, replicas: int = 2, *, ready_now: bool = False, **cont
 
 
 def ended(reason: str, age_s: float) -> Json:
-    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
-    return {"reason": reason, "exit_code": 137, "signal": None, "finished_at": at.isoformat()}
+    return {"reason": reason, "exit_code": 137, "signal": None, "finished_at": Ago(age_s)}
 
 
 def logs(**counts: int) -> Json:
@@ -106,7 +106,7 @@ def late(**changes: Any) -> Json:
 
 
 def why(given: Json) -> Json:
-    found = run_module(SPEC, given)
+    found = run_module(SPEC, dated(given))
     assert found.get("failed") is not True, found
     return found
 
@@ -286,7 +286,7 @@ def test_what_clickhouse_says_is_bounded() -> None:
     ],
 )
 def test_limits_that_make_no_sense(given: Json) -> None:
-    found = run_module(SPEC, given)
+    found = run_module(SPEC, dated(given))
     assert found["failed"] is True
     assert found["msg"].startswith("Telling why metrics are late")
 
