@@ -27,6 +27,12 @@ options:
     description: The result of M(brandconnect.incidents.stripe_payment_intents), as the own request to Stripe.
     type: dict
     default: {}
+  webhooks:
+    description:
+      - The result of M(brandconnect.incidents.stripe_webhook_endpoints), for RV(in_the_way) alone. An endpoint that is
+        disabled, or not the platform's, leaves the platform without word of what becomes of a payment.
+    type: dict
+    default: {}
   workload:
     description: The result of M(brandconnect.incidents.k8s_workload) for the workload that calls Stripe.
     type: dict
@@ -152,8 +158,8 @@ key:
 in_the_way:
   description:
     - What speaks against trying failed payments again now, in words. What is not known speaks against it.
-    - Empty only if the status page knows of no incident, Stripe answers fast, hardly any call is turned away, and
-      payments are made and hardly fail.
+    - Empty only if the status page knows of no incident, Stripe answers fast, hardly any call is turned away,
+      O(min_events) payments are made and hardly fail, and the webhook endpoint is well.
   returned: success
   type: list
   elements: str
@@ -211,6 +217,7 @@ SPEC = ModuleSpec(
     argument_spec={
         **_found("status"),
         **_found("api"),
+        **_found("webhooks"),
         **_found("workload"),
         **_found("logs"),
         **_found("stored_key"),

@@ -13,5 +13,5 @@ from contextlib import suppress
 
 def preload_http() -> None:
     """Load it where it is installed; a module that needs it says where it is not."""
-    with suppress(ImportError):
+    with suppress(Exception):  # a broken package is no reason to record nothing
         import requests  # noqa: F401, PLC0415 - only a run of a runbook needs it

@@ -14,6 +14,7 @@ import pytest
 from modules.k8s_support import Api, Reply, api, run_module
 from modules.sending_support import assert_no_secret, hang_up
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import stripe
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe import StripeApi
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe_errors import StripeError
 from ansible_collections.brandconnect.incidents.plugins.modules.stripe_payment_intents import SPEC
@@ -247,6 +248,26 @@ def test_a_change_that_was_not_answered_may_have_happened(api: Api) -> None:
     posted = [asked for asked in api.asked if asked.method == "POST"]
     assert {asked.headers["Idempotency-Key"] for asked in posted} == {"inc-1:we_1"}
     assert {asked.body for asked in posted} == {b"disabled=false"}
+
+
+def test_who_is_throttled_when_asking_again_does_not_know_what_became_of_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe, "PAUSES_S", (0.0, 0.0))
+    server_error, throttled = Reply(500, {"error": {"type": "api_error"}}), Reply(429, {"error": {}})
+
+    def became(*answers: Any, patient: bool) -> tuple[str, bool]:
+        coming = iter(answers)
+        api.answers["/v1/webhook_endpoints/we_1"] = lambda _: next(coming)
+        with StripeApi(options(api.url), patient=patient) as client, pytest.raises(StripeError) as error:
+            client.enable_webhook_endpoint("we_1", "inc-1:we_1")
+        return error.value.cause, error.value.failure.may_have_happened
+
+    assert became(server_error, throttled, patient=False) == ("rate_limited", True)
+    forbidden = Reply(403, {"error": {"type": "invalid_request_error"}})
+    assert became(server_error, throttled, throttled, throttled, patient=True) == ("rate_limited", True)
+    assert became(throttled, throttled, forbidden, patient=True) == ("forbidden", False)
+    assert became(throttled, server_error, throttled, throttled, patient=True) == ("rate_limited", True)
 
 
 def test_the_client_does_the_rest_that_webhooks_need(lab_stripe: Stripe) -> None:

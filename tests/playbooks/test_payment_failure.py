@@ -103,15 +103,25 @@ def test_a_status_page_that_says_nothing_is_no_good_news(
 
 
 def test_no_money_moves_while_it_is_not_known_whether_stripe_is_well(
-    runbook: PaymentsRunbook, payments_lab: Lab
+    runbook: PaymentsRunbook, payments_lab: Lab, world: World
 ) -> None:
     payments_lab.break_("payments-left-failed")
     payments_lab.tell_stripe("status-down")
-    finding = runbook.run().finding("failed_payments")
+    world.stripe.set_endpoint(disabled=True)
+    try:
+        finding = runbook.run().finding("failed_payments")
+    finally:
+        world.stripe.set_endpoint(disabled=False)
     assert (finding["status"], finding["cause"]) == ("degraded", "payments_left_failed")
     assert finding["recommend"] == []
-    assert finding["data"]["in_the_way"] == ["Stripe's status page is not known"]
-    assert finding["next_step"].startswith("Not yet: Stripe's status page is not known. ")
+    unknown, deaf = finding["data"]["in_the_way"]
+    assert unknown == "Stripe's status page is not known"
+    endpoint = world.stripe.endpoint()["id"]
+    assert deaf == (
+        "Stripe does not tell the platform what becomes of a payment:"
+        f" {endpoint} is disabled, so no event is delivered to it"
+    )
+    assert finding["next_step"].startswith(f"Not yet: {unknown}; {deaf}. ")
 
 
 def test_an_incident_of_something_else_at_stripe_explains_nothing(runbook: PaymentsRunbook, payments_lab: Lab) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -199,6 +200,7 @@ class StripeApi:
             after = {"starting_after": str(page["data"][-1].get("id"))}
 
     def _ask(self, what: str, method: str, path: str, **query: Any) -> Json:
+        self._open()[1].begin()
         for pause_s in self._pauses_s:
             try:
                 return self._ask_once(what, method, path, **query)
@@ -206,11 +208,11 @@ class StripeApi:
                 if error.cause not in _THROTTLED:
                     raise
             time.sleep(pause_s)  # the same idempotency key is right
+            self._open()[1].begin(again=True)
         return self._ask_once(what, method, path, **query)
 
     def _ask_once(self, what: str, method: str, path: str, **query: Any) -> Json:
-        client, http = self._open()
-        http.begin()
+        client = self._open()[0]
         changes = method != "get"
         try:
             said = client.raw_request(method, path, **query).data
@@ -224,10 +226,13 @@ class StripeApi:
 
     def _refused(self, *, changes: bool) -> Failure:
         """Read the last answer itself: what the package makes of one that is not Stripe's loses most of it."""
-        answer = self._open()[1].answer
+        http = self._open()[1]
+        answer = http.answer
         if answer.status // 100 == 2:  # noqa: PLR2004 - the class of all successes
             return unusable(answer.status, answer.headers, changes=changes)
-        return answer_failure(answer.status, answer.headers, answer.content, changes=changes)
+        failure = answer_failure(answer.status, answer.headers, answer.content, changes=changes)
+        # who is throttled when asking again does not learn what became of the first time
+        return replace(failure, may_have_happened=True) if http.lost and failure.cause in _THROTTLED else failure
 
     def _id(self, what: str, kind: str, value: Any) -> str:
         """Return an identifier for a path; one such as ``..`` would lead elsewhere."""

@@ -77,11 +77,11 @@ class Http(stripe.HTTPClient):
         self._attempts = 0
         self.lost = False
 
-    def begin(self) -> None:
-        """Let a new call begin, and its limit count from now."""
+    def begin(self, *, again: bool = False) -> None:
+        """Let a new call begin, or the same one after a pause, and its limit count from now."""
         self._deadline = time.monotonic() + self._limit_s
         self._attempts = 0
-        self.lost = False
+        self.lost = again and self.lost
 
     def close(self) -> None:
         """Close the connections."""

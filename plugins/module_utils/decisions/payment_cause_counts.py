@@ -103,9 +103,11 @@ def in_the_way(facts: Facts, limits: Limits) -> list[str]:
         found.append(f"Stripe turns {throttled:.0%} of the calls away")
     if trouble is None:  # also where nobody pays
         found.append("no payment shows that the way is open")
+    elif metrics.events is None or metrics.events < limits.min_events:
+        found.append(f"{metrics.events or 0:.0f} payments are too few to show that the way is open")
     elif trouble >= limits.failure_ratio:
         found.append(f"{trouble:.1%} of the payments have failed of late, other than for the card")
-    return [text for text in found if text]
+    return [text for text in [*found, facts.deaf] if text]
 
 
 def _seen(facts: Facts, name: str) -> bool:

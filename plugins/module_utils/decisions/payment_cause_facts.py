@@ -94,6 +94,7 @@ class Facts:
         key: whether the Secret's key is ``as_expected``, ``differs`` or is ``missing``.
         metrics: see there.
         declined: share of the failed payments that a bank or Radar declined.
+        deaf: why the platform may not hear what becomes of a payment; empty where its webhook endpoint is well.
         gaps: what is not known, in words.
     """
 
@@ -108,6 +109,7 @@ class Facts:
     key: str | None = None
     metrics: Metrics = field(default_factory=Metrics)
     declined: float | None = None
+    deaf: str = ""
     gaps: Sequence[str] = ()
 
     def lines(self, name: str) -> int:
@@ -156,6 +158,7 @@ def read_facts(given: Mapping[str, Any], limits: Limits, now: dt.datetime) -> Fa
         key=key,
         metrics=metrics,
         declined=_declined(metrics, classes),
+        deaf=_deaf(given.get("webhooks") or {}),
         gaps=[gap for gap in gaps if gap],
     )
 
@@ -177,6 +180,15 @@ def _incident(status: Mapping[str, Any]) -> bool | None:
     if affected is None:  # a page that is well and lists nothing knows of nothing
         return False if status["status"] == "ok" and not status.get("incidents_unresolved") else None
     return bool(affected)
+
+
+def _deaf(webhooks: Mapping[str, Any]) -> str:
+    """Two endpoints at one URL are heard all the same."""
+    if not webhooks.get("reachable"):
+        said = " ".join(str(webhooks.get("message") or "not asked").split())[:200]
+        return f"whether Stripe tells the platform what becomes of a payment is not known: {said}"
+    wrong = [each for each in webhooks.get("problems") or [] if each.get("problem") != "duplicates"]
+    return f"Stripe does not tell the platform what becomes of a payment: {wrong[0].get('message')}" if wrong else ""
 
 
 def _probe(api: Mapping[str, Any], slow_s: float) -> str | None:
