@@ -96,7 +96,7 @@ def test_rows_of_every_platform_arrive_and_no_token_is_told(
     since = now(store)
     worker = work(environ)
     eventually(lambda: set(rows(store, since)) == set(PLATFORMS), "rows of each platform")
-    assert "ingested 16 rows from tiktok" in worker.messages()
+    eventually(lambda: "ingested 16 rows from tiktok" in worker.messages(), "the line that says so")
     assert {each["service"] for each in social.requests()} == set(PLATFORMS)
     assert worker.lines("error") == []
     for account in social.part.accounts:
