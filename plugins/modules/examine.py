@@ -23,6 +23,9 @@ options:
       - C(when) is an expression or a list of which all must hold, without which the entry is left out and its result is
         empty. C(args), C(when) and C(vars), variables of the entry alone, are templated when it is its turn; C(found)
         is what was read so far, by C(as).
+      - C(beside), V(true) or V(false), lets an entry be read while the next ones are, so that a system that does not
+        answer is not waited for before another; the next ones do not know what it said. It has no effect in a task with
+        C(environment).
     type: list
     elements: dict
     required: true

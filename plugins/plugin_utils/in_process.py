@@ -66,6 +66,9 @@ class InProcessAction(ActionBase):  # type: ignore[misc]  # ansible-core ships n
         """Apply the ``environment`` keyword, which an ordinary module would get from its shell."""
         wanted: dict[str, Any] = {}
         self._compute_environment_string(wanted)
+        if not wanted:  # then others may run beside it
+            yield
+            return
         before = dict(os.environ)
         os.environ.update({name: str(value) for name, value in wanted.items()})
         try:

@@ -104,7 +104,13 @@ def silent(address: str) -> dict[str, dict[str, Any]]:
             "kubernetes_api_key": "t0ken",
             "kubernetes_request_timeout": TIME_OUT_S,
         },
-        "stripe": {"stripe_api_url": url, "stripe_request_timeout": TIME_OUT_S},
+        "stripe": {
+            "stripe_api_url": url,
+            "stripe_request_timeout": TIME_OUT_S,
+            "stripe_status_urls": [f"{url}/status/api/v2/summary.json"],
+            "stripe_status_hosts": [host],
+            "stripe_status_timeout": TIME_OUT_S,
+        },
         "clickhouse": {"clickhouse_url": url, "clickhouse_request_timeout": TIME_OUT_S},
         "social": {
             "social_urls": dict.fromkeys(("meta", "tiktok", "youtube"), url),

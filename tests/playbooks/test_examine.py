@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,42 @@ def test_a_later_one_knows_what_an_earlier_one_said(bench: Bench, closed: int) -
     assert found["more"] == {}, "who does not answer is not asked twice"
 
 
+def test_who_does_not_answer_is_waited_for_beside_the_next(bench: Bench) -> None:
+    """The second connection comes while the first still waits."""
+    both_wait: list[bool] = []
+    done = threading.Event()
+
+    def accept(server: socket.socket) -> None:
+        first, _ = server.accept()
+        first.recv(1024)
+        second, _ = server.accept()
+        first.settimeout(0.2)
+        with first, second:
+            try:
+                both_wait.append(first.recv(1) != b"")
+            except TimeoutError:
+                both_wait.append(True)
+            done.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        listener = threading.Thread(target=accept, args=(silent,), daemon=True)
+        listener.start()
+        waits = postgres(silent.getsockname()[1], connect_timeout=3)
+        found = shown(examined(bench, {"as": "one", "beside": True, **waits}, {"as": "two", **waits}))
+        done.set()
+        listener.join(20)
+    assert {name: each["cause"] for name, each in found.items()} == {"one": "timeout", "two": "timeout"}
+    assert both_wait == [True]
+
+
+def test_one_that_fails_beside_the_next_is_said(bench: Bench) -> None:
+    wrong = {"as": "y", "module": "sql_query", "args": {"query": "?", "qeury": "?"}, "beside": True}
+    ran = examined(bench, wrong, {"as": "x", **BUDGET}, ignore_errors=True, show="[examined.msg, examined.found]")
+    said, found = shown(ran)
+    assert said.startswith("Reading y by sql_query: Unsupported parameters")
+    assert found["x"]["per_pod"] == 5
+
+
 def test_what_a_system_said_is_no_template(bench: Bench) -> None:
     heard = bench.untrusted("heard", "{{ 7 * 7 }}")
     ran = examined(
@@ -95,7 +132,7 @@ def test_what_a_system_said_is_no_template(bench: Bench) -> None:
         ([{"module": "sql_query"}], "entry 1: it needs as and module"),
         (
             [{"as": "x", "module": "sql_query", "until": 1}],
-            "unknown key 'until'; known are args, as, module",
+            "unknown key 'until'; known are args, as, beside, module",
         ),
         ([{"as": "x", "module": "sql_query", "when": "nowhere.at_all"}], "Reading x, entry 1"),
         (
