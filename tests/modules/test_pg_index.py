@@ -371,10 +371,11 @@ def test_a_query_by_its_id(sales: Any, index: Any) -> None:
         assert (unknown["status"], unknown["refusal"]) == ("refused", "no_plan")
         return
     app = sales.connect(user=sales.app_user)
-    app.execute(QUERY.replace("$1", "'state7'"))
     with sales.connect() as connection:
-        asked = "SELECT queryid FROM pg_stat_statements WHERE query LIKE '%ORDER BY created_at DESC LIMIT $2'"
-        (query_id,) = connection.execute(asked).fetchone()
+        connection.execute("SELECT pg_stat_statements_reset()")  # the same was asked of tables that are gone
+        app.execute(QUERY.replace("$1", "'state7'"))
+        asked = "SELECT queryid FROM pg_stat_statements WHERE query = %s"
+        ((query_id,),) = connection.execute(asked, [QUERY.replace("LIMIT 10", "LIMIT $2")]).fetchall()
     planned = index(query_id=str(query_id), check_mode=True)
     assert (planned["status"], by_check(planned)["plan"]) == ("planned", True)
     assert index(query_id="1", check_mode=True)["refusal"] == "no_plan"

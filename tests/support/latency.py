@@ -47,6 +47,22 @@ class Seen:
         part = f"sum(rate({metric}_sum{{{labels}}}[{WINDOW}]))"
         return self.number(f'{part} / sum(rate({METRIC}_sum{{route!~"/api/health.*|/metrics"}}[{WINDOW}]))')
 
+    def within(self, route: str, seconds: float) -> float:
+        """The share of a route's requests that took no longer, which is to be a limit of the histogram; 1.0 is all."""
+        labels = f'route="{route}"'
+        counts = (f'bucket{{{labels},le="{seconds}"}}', f"count{{{labels}}}")
+        return self.number(" / ".join(f"sum(rate({METRIC}_{each}[{WINDOW}]))" for each in counts))
+
+    def is_slow(self, route: str, seconds: float) -> bool:
+        """Whether requests take longer on average in every pod that there is."""
+        means = self.mean(METRIC, f'route="{route}"')
+        return all(means.get(pod, 0.0) > seconds for pod in self.pods())
+
+    def is_fast(self, route: str, seconds: float) -> bool:
+        """Whether 95 % of the requests take no longer, and on average in every pod that there is."""
+        means = self.mean(METRIC, f'route="{route}"')
+        return self.within(route, seconds) >= 0.95 and all(means.get(pod, math.inf) < seconds for pod in self.pods())
+
     def took(self, path: str) -> float:
         """How many seconds one request of our own takes, through the ingress."""
         began = time.monotonic()
@@ -70,6 +86,24 @@ class Seen:
 
     def pods(self) -> set[str]:
         return {pod["metadata"]["name"] for pod in self.platform.pods("backend")}
+
+    def standing(self) -> dict[str, Any]:
+        """What a remediation may change: the autoscaler, the backend's settings, revision and pods, and all indexes."""
+        autoscaler = self.platform.api.get(
+            "/apis/autoscaling/v2/namespaces/brandconnect/horizontalpodautoscalers/backend"
+        )
+        deployment = self.deployment()["spec"]
+        return {
+            "limits": (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"]),
+            "replicas": deployment["replicas"],
+            "env": deployment["template"]["spec"]["containers"][0]["env"],
+            "revision": self.revision(),
+            "pods": {pod["metadata"]["uid"] for pod in self.platform.pods("backend")},
+            "indexes": self.sql(
+                "SELECT indexrelid, indisvalid, indisready, pg_get_indexdef(indexrelid) FROM pg_index"
+                " JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+            ),
+        }
 
     def customers(self) -> list[int]:
         """The processes that send requests."""
