@@ -10,7 +10,10 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import breach_notice
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_clock import RISKS, Clock
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_measures import taken
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.breach_measures import (
+    others_kept,
+    taken,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import breach_drafts
@@ -108,12 +111,15 @@ def _on_record(document: Mapping[str, Any], recorded: Mapping[str, str]) -> Json
         path = str(item.get("path"))
         if path.endswith(_SEAL):
             seals.setdefault(path, str(item.get("sha256")))  # the first is the one of when it was made
-    done = [item for item in document["actions"] if item["run_id"] == run_id() and not item.get("check_mode")]
+    mine = [item for item in document["actions"] if item["run_id"] == run_id() and not item.get("check_mode")]
+    done = [item for item in mine if not item.get("rolls_back")]
     return {
         "drafted": any(item["code"] == DRAFTED and item["run_id"] != run_id() for item in document["notices"]),
         "aware_at": recorded.get("aware_at"),
         "notified_at": recorded.get("notified_at"),
-        "actions": {str(item["id"]): item["status"] for item in done if not item.get("rolls_back")},
+        "actions": {str(item["id"]): item["status"] for item in done},
+        "begun": {str(item["id"]): item.get("started_at") for item in done},
+        "others_kept": others_kept(done),
         "seals": seals,
     }
 

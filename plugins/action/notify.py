@@ -96,7 +96,8 @@ class ActionModule(RecordingAction):
             drafts = _drafts(_situation(arguments, header, result, known), arguments)
             before = {message["id"]: dict(message) for message in known}
             composed = [outbox.add(item, now())["id"] for item in drafts if not item["withheld"]]
-            touched = deliver(outbox, Senders(task_vars), Zeal(now=arguments["now"], force=arguments["force"]))
+            senders = Senders(task_vars)
+            touched = deliver(outbox, senders, Zeal(now=arguments["now"], force=arguments["force"]))
             latest = {message["id"]: message for message in outbox.messages()}
         said = records([latest[name] for name in composed], touched, before, now())
         withheld = [
@@ -104,7 +105,8 @@ class ActionModule(RecordingAction):
             for item in drafts
             if item["withheld"]
         ]
-        return _said(arguments, [*said, *withheld], list(latest.values()), incident_id)
+        not_paged = loud(list(latest.values()), incident_id, senders.phones())
+        return _said(arguments, [*said, *withheld], not_paged, list(latest.values()), incident_id)
 
     def _silent(self, arguments: Json, result: Json) -> str | None:
         """Why nothing is sent, ``None`` when it is."""
@@ -145,9 +147,8 @@ def _situation(arguments: Json, header: Json, result: Json, sent: list[Json]) ->
     return Situation(incident_id, header, result, sent, arguments["eta"], arguments["release"], now())
 
 
-def _said(arguments: Json, said: list[Json], messages: list[Json], incident_id: str) -> Json:
+def _said(arguments: Json, said: list[Json], not_paged: list[Json], messages: list[Json], incident_id: str) -> Json:
     """The result of a run that sends: what became of each message, and of those that are left."""
-    not_paged = loud(messages, incident_id)
     left = [message for message in messages if message["state"] in UNDELIVERED]
     result: Json = {
         "records": [

@@ -230,6 +230,7 @@ clock:
     - C(state) is V(running), V(overdue), V(notified), V(notified_late) or V(not_required).
     - C(regulator_duty) and C(people_duty) are V(required), V(not_required) or V(undecided).
     - C(reasons_for_delay_required), and C(legal_review), which is always V(true).
+    - C(notify_by) and C(tell_people) say the same in a line each, for people.
   returned: success
   type: dict
   sample:
@@ -247,6 +248,8 @@ clock:
     regulator_duty: required
     people_duty: required
     legal_review: true
+    notify_by: The regulator has to be told by 2026-11-30 21:40 UTC (Monday 30 November 2026 21:40 GMT)
+    tell_people: "People have to be told without undue delay: their risk is high"
 directory:
   description: Where the drafts are.
   returned: success
@@ -299,8 +302,9 @@ recorded:
   description:
     - What the record of the incident has. C(drafted), whether an earlier run has drafted notices; C(aware_at) and
       C(notified_at), as somebody has stated them.
-    - C(actions), the last status of each remediation in this run, by its id; C(seals), the SHA-256 of each bundle of
-      evidence by its path in the incident's directory, as it was recorded first.
+    - C(actions), the last status of each remediation in this run, by its id, and C(begun), when it began;
+      C(others_kept), whether other people's sessions were as many afterwards by 5 %, null where that was not seen;
+      C(seals), the SHA-256 of each bundle of evidence by its path in the incident's directory, as recorded first.
   returned: success
   type: dict
   sample:
@@ -308,6 +312,8 @@ recorded:
     aware_at: "2026-11-27T21:40:00.000000Z"
     notified_at: null
     actions: {revoke-suspect-sessions: done}
+    begun: {revoke-suspect-sessions: "2026-11-28T18:20:12.000000Z"}
+    others_kept: {revoke-suspect-sessions: true}
     seals: {evidence/snapshot/tagmanifest-sha256.txt: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}
 caveats:
   description:

@@ -36,9 +36,9 @@ options:
     description: Text of a new incident.
     type: str
   state:
-    description: What the incident is to be.
+    description: What the incident is to be. V(as_it_is) changes nothing, as for a O(note) at one whatever its state.
     type: str
-    choices: [triggered, acknowledged, resolved]
+    choices: [triggered, acknowledged, resolved, as_it_is]
     default: triggered
   note:
     description: Text to add to the incident.
@@ -77,7 +77,7 @@ status:
   description:
     - V(sent) when an incident was opened or its state was changed.
     - V(already_open) when O(state=triggered) and one with this key was open.
-    - V(unchanged) when it was acknowledged or resolved already.
+    - V(unchanged) when it was acknowledged or resolved already, or with O(state=as_it_is).
     - V(planned) in check mode.
   returned: success
   type: str
@@ -133,7 +133,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.m
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 
-DOING = {"triggered": "Opening", "acknowledged": "Acknowledging", "resolved": "Resolving"}
+DOING = {"triggered": "Opening", "acknowledged": "Acknowledging", "resolved": "Resolving", "as_it_is": "Finding"}
+
+STATES = list(DOING)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -162,6 +164,8 @@ def _reach(service: PagerDuty, params: dict[str, Any], payload: dict[str, Any]) 
     there = service.find(params["incident_key"], params.get("service_id"))
     if params["state"] == "triggered":
         return service.must_be_open(there), "already_open"
+    if params["state"] == "as_it_is":
+        return service.must_exist(there), "unchanged"
     if there and there.get("status") == params["state"]:
         return there, "unchanged"
     if params["state"] == "acknowledged":
@@ -193,7 +197,7 @@ SPEC = ModuleSpec(
         "urgency": {"type": "str", "choices": ["high", "low"], "default": "high"},
         "incident_key": {"type": "str", "required": True, "no_log": False},
         "details": {"type": "str"},
-        "state": {"type": "str", "choices": ["triggered", "acknowledged", "resolved"], "default": "triggered"},
+        "state": {"type": "str", "choices": STATES, "default": "triggered"},
         "note": {"type": "str"},
     },
     secrets=pagerduty_secrets,

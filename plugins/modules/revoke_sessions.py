@@ -90,6 +90,12 @@ options:
       - Absolute path of a folder of one's own with the mode 0700, in which the sessions are saved before, such as that
         of the incident's evidence. In check mode nothing is written.
     type: path
+  saved_at:
+    description:
+      - RV(started_at) of an earlier run, which has saved sessions and tokens in O(directory) before it ended them.
+        Count only those, so that who has logged in again since is not counted. For check mode only.
+      - What cannot be found there is an error, as nobody could tell the sessions of before from newer ones.
+    type: str
   evidence_override:
     description:
       - Why sessions are ended although O(directory) or O(evidence_anchor) is missing, or not all of the sessions could
@@ -320,6 +326,7 @@ SPEC = ModuleSpec(
         "max_keys": {"type": "int", "default": 10000, "no_log": False},
         "batch": {"type": "int", "default": 500},
         "directory": {"type": "path"},
+        "saved_at": {"type": "str"},
         **evidence_options(),
         "incident": {"type": "str"},
         "custodian": {"type": "str"},

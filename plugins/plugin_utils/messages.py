@@ -198,8 +198,8 @@ def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str
     if notice["channel"] == "pagerduty":
         if part.stage == "opened":
             yield _draft(notice, situation, part, payloads.page(notice, text, values, private=situation.private))
-        elif part.stage == "resolved" and opened:
-            yield _draft(notice, situation, part, payloads.page_end(opened["payload"]))
+        elif opened:
+            yield from _later_pages(notice, situation, part, opened["payload"], values)
     elif notice["channel"] == "statuspage":
         if text and (opened or part.stage == "opened"):
             first = opened["payload"] if opened else None
@@ -213,6 +213,21 @@ def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str
             final = _Part("closed", round=part.round)
             moment = situation.now[11:16] + " UTC"
             yield _draft(notice, situation, final, payloads.final_post(opened["payload"], moment))
+
+
+def _later_pages(
+    notice: Json, situation: Situation, part: _Part, opened: Json, values: Mapping[str, str]
+) -> Iterator[Json]:
+    """What a page that was sent becomes: a note once there is new evidence, which wakes nobody, and its end."""
+    over = part.stage == "resolved"
+    note = None
+    if notice.get("via") == "incidents":
+        note = payloads.page_note(opened, values, "resolved" if over else "as_it_is")
+    if over:
+        yield _draft(notice, situation, part, note or payloads.page_end(opened))
+    elif note:
+        seals = _Part("progress", f"sealed-{_sha256(note['note'])[:12]}", part.round)
+        yield _draft(notice, situation, seals, note)
 
 
 def _draft(notice: Json, situation: Situation, part: _Part, payload: Json) -> Json:

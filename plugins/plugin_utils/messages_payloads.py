@@ -71,6 +71,21 @@ def page_end(opened: Json) -> Json:
     }
 
 
+def page_note(opened: Json, values: Mapping[str, str], state: str) -> Json | None:
+    """Return the options that note the seals of the evidence at the incident which *opened*, its payload, opened.
+
+    Whoever can change the evidence and the record of it beside it cannot change what PagerDuty has.
+
+    Args:
+        state: what the incident is to be, ``as_it_is`` or ``resolved``.
+
+    Returns:
+        ``None`` where there is no seal.
+    """
+    seals = "\n".join(map(plain, values["seals"].split("\n")))
+    return {**opened, "state": state, "note": f"Evidence is sealed; SHA-256:\n{seals}"} if values["seals"] else None
+
+
 def post(text: str) -> Json:
     """Return the options of a post on Slack."""
     return {"text": text}

@@ -20,6 +20,8 @@ Json = dict[str, Any]
 STABLE = frozenset({"incident", "type", "title", "severity", "priority", "impact"})
 # What the public may read: nothing of what was found or who did what
 PUBLIC = frozenset({"title", "impact", "started_at", "eta"})
+# What only those may read who are in the closed circle of a private incident
+CONFIDENTIAL = frozenset({"notify_by", "seals"})
 # What a page about a private incident may say: it lies on phones and in mail
 PAGE_OF_PRIVATE = STABLE | {"started_at"}
 PLACEHOLDERS = STABLE | frozenset(
@@ -27,6 +29,7 @@ PLACEHOLDERS = STABLE | frozenset(
         *("started_at", "deadline", "operator", "eta", "eta_note"),
         *("findings", "causes", "plan", "actions", "verification", "outcome"),
     }
+    | CONFIDENTIAL
 )
 
 
@@ -88,7 +91,9 @@ def _problems_of(notice: Json, private: bool) -> Iterator[str]:
 def _allowed(notice: Json, private: bool) -> frozenset[str]:
     if notice.get("channel") == "statuspage":
         return PUBLIC
-    return PAGE_OF_PRIVATE if private and notice.get("channel") == "pagerduty" else PLACEHOLDERS
+    if private and notice.get("channel") == "pagerduty":
+        return PAGE_OF_PRIVATE
+    return PLACEHOLDERS if notice.get("confidential") else PLACEHOLDERS - CONFIDENTIAL
 
 
 def _wrong(unknown: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+CLOCK = "clock"  # the check of the deadline by which a regulator has to be told
+SEAL = "tagmanifest-sha256.txt"  # of a bundle of evidence; its hash stands for every byte
 TROUBLE = frozenset({"degraded", "down"})
 _SHOWN = frozenset({*TROUBLE, "unknown"})
 _ACTED = frozenset({"done", "partial", "unknown", "failed"})
@@ -49,6 +51,8 @@ def values_of(
             f"{item['check']} {item['status']}: {item['summary']}" for item in result["verification"]
         ),
         "outcome": result["outcome"],
+        "notify_by": _notify_by(result["findings"]),
+        "seals": _lines(f"{item['path']} {item['sha256']}" for item in result["evidence"] if _is_seal(item)),
     }
 
 
@@ -80,6 +84,15 @@ def _fits(matcher: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
         and finding["component"] == matcher.get("component", finding["component"])
         and ("cause" not in matcher or finding["cause"] in matcher["cause"])
     )
+
+
+def _notify_by(findings: Iterable[Json]) -> str:
+    """Until when a regulator has to be told, whose overdue and assumed deadlines the finding itself says so."""
+    return next((_line(item["summary"]) for item in findings if item["check"] == CLOCK), "")
+
+
+def _is_seal(item: Json) -> bool:
+    return str(item.get("path") or "").endswith(f"/{SEAL}") and bool(item.get("sha256"))
 
 
 def _worst_first(findings: Iterable[Json]) -> list[Json]:

@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+
 Json = dict[str, Any]
 
 _STATUS = {"superseded": "suppressed"}
+_PHONE_LENGTH = 200
 UNDELIVERED = frozenset({"failed", "unknown", "pending", "sending"})
 
 
@@ -81,17 +84,26 @@ def records(
     return [{"type": "notification", "data": item} for item in said]
 
 
-def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
+def loud(
+    messages: Sequence[Mapping[str, Any]], incident_id: str, phones: Mapping[str | None, str] | None = None
+) -> list[Json]:
     """Return a notice for each page that nobody got; it changes no outcome, and nobody may overlook it.
 
     That pages are not set up at all is loud only for a private incident, of which nobody hears otherwise.
+
+    Args:
+        phones: whom to call instead, by whom the page was for; ``None`` is the on-call engineer.
     """
     missed = [item for item in messages if item["channel"] == "pagerduty" and item["stage"] == "opened"]
-    then = f"call the on-call engineer, then: runbook notify {incident_id} --now"
+    known = phones or {}
+    calls = {item["to"]: _call(known.get(item["to"]) or known.get(None)) for item in missed}
+    then = f"then: runbook notify {incident_id} --now"
     notices = [
         {
             "code": "not_paged",
-            "message": f"NOT PAGED ({item['to'] or 'on-call'}): {item['message'] or 'it waits behind another'}; {then}",
+            "message": f"NOT PAGED ({item['to'] or 'on-call'}): {item['message'] or 'it waits behind another'}; "
+            f"{calls[item['to']]}, {then}",
+            "call": calls[item["to"]],
             "component": "communications",
         }
         for item in missed
@@ -99,6 +111,11 @@ def loud(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:
         or (item["state"] == "not_configured" and item.get("private"))
     ]
     return [{"type": "notice", "data": data} for data in notices]
+
+
+def _call(phone: str | None) -> str:
+    """Return what to do where nobody was paged."""
+    return f"call the on-call engineer{f' ({plain_line(phone, _PHONE_LENGTH)})' if phone else ''}"
 
 
 def follow_up(messages: Sequence[Mapping[str, Any]], incident_id: str) -> list[Json]:

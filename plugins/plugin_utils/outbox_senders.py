@@ -28,6 +28,7 @@ _PLACES = {
         *("pagerduty_routing_key", "pagerduty_routing_keys", "pagerduty_events_url", "pagerduty_api_key"),
         *("pagerduty_api_url", "pagerduty_from", "pagerduty_service_id", "pagerduty_service_ids"),
     ),
+    "phone": ("on_call_phone", "on_call_phones"),  # what a person calls where no page gets through
     "statuspage": ("statuspage_api_key", "statuspage_api_url", "statuspage_page_id", "statuspage_components"),
 }
 _SECRETS = ("slack_token", "slack_webhook_url", "pagerduty_routing_key", "pagerduty_api_key", "statuspage_api_key")
@@ -48,6 +49,13 @@ class Senders:
         for channel, names in _PLACES.items():
             for name in names:
                 self._read(source, channel, name)
+
+    def phones(self) -> dict[str | None, str]:
+        """Return whom to call where a page does not get through, by whom it is for; ``None`` is everybody else."""
+        named = self._settings.get("on_call_phones")
+        by_team = named if isinstance(named, dict) else {}
+        found = {None: self._settings.get("on_call_phone"), **by_team}
+        return {to: str(phone) for to, phone in found.items() if phone}
 
     def __call__(self, message: Json, thread: Json) -> Json:
         """Send one message.
@@ -139,6 +147,8 @@ class Senders:
         complete = service and "pagerduty_api_key" in self._settings and "pagerduty_from" in self._settings
         if message["via"] == "incidents" and complete:
             return self._pagerduty_incident(message, str(service))
+        if message["payload"].get("state") == "as_it_is":
+            return {"pointless": True, "message": "A note needs PagerDuty's REST API, which is not set up"}
         if not routing_key:
             suffix = f"s.{to}" if to else ""
             raise _not_configured(f"Paging: set pagerduty_routing_key{suffix} on the inventory host {HOST}")

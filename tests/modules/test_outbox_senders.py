@@ -102,3 +102,25 @@ def test_a_secret_that_a_service_echoes_is_hidden(communications: Communications
         send(opened("payment-failure", "internal"), ALONE)
     assert caught.value.details["cause"] == "invalid_auth"
     assert not [secret for secret in send.secrets() if secret in str(caught.value.details) + caught.value.message]
+
+
+def test_a_note_needs_the_rest_api_and_is_no_second_page(communications: Communications) -> None:
+    page = opened("data-breach", "page")
+    note = {**page, "stage": "progress", "payload": {**page["payload"], "state": "as_it_is", "note": "sealed"}}
+    services = {"security": communications.variables["pagerduty_service_id"]}
+    send = senders(communications, pagerduty_service_ids=services)
+    send(page, ALONE)
+    send(note, ALONE)
+    (incident,) = communications.incidents()
+    assert ([each["content"] for each in incident["notes"]], incident["status"]) == (["sealed"], "triggered")
+    communications.forget()
+    keys = {"security": communications.variables["pagerduty_routing_key"]}
+    said = senders(communications, pagerduty_routing_keys=keys, pagerduty_api_key=None)(note, ALONE)
+    assert said["pointless"] is True
+    assert communications.sent() == []
+
+
+def test_whom_to_call_instead_is_in_the_inventory(communications: Communications) -> None:
+    assert senders(communications).phones() == {}
+    send = senders(communications, on_call_phone="+44 1", on_call_phones={"security": "+44 2"})
+    assert send.phones() == {None: "+44 1", "security": "+44 2"}

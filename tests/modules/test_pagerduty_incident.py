@@ -154,3 +154,14 @@ def test_an_identifier_that_leads_elsewhere_is_not_followed(service: Service) ->
     service.says({"incidents": [{**there, "service": {"id": "PBRNDC1"}}]})
     failed(send("incident", service.url, state="resolved"), "invalid")
     assert [asked.method for asked in service.asked] == ["GET"]
+
+
+def test_a_note_leaves_the_incident_as_it_is(modules: Modules) -> None:
+    for state in ("triggered", "acknowledged", "resolved"):
+        modules.run("incident", state=state)
+        result = modules.run("incident", state="as_it_is", note=f"It was {state}")
+        assert (result["status"], result["note_added"], result["incident"]["status"]) == ("unchanged", True, state)
+        (incident,) = modules.communications.incidents()
+        assert incident["status"] == state
+    assert len(incident["notes"]) == 3
+    failed(modules.run("incident", state="as_it_is", incident_key="another", note="hello"), "not_found")

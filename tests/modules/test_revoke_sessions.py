@@ -225,6 +225,42 @@ def test_partial_evidence_is_said_and_a_reason_that_was_not_needed_is_not(platfo
     assert [each["store"] for each in done["results"]] == ["refresh", "sessions"]
 
 
+def test_who_logs_in_again_is_told_from_sessions_of_before(platform: Platform) -> None:
+    first, (second, _) = platform.open(SUSPECT, 1), platform.open(902, 2)
+    whose = {"scope": "affected", "actor_ids": ["901", "902"]}
+    done = platform.run(**whose)
+    assert done["status"] == "done"
+    since = {**whose, "saved_at": done["started_at"]}
+    assert platform.run(check_mode=True, **since)["status"] == "nothing_to_do"
+
+    newer = platform.open(902, 2)
+    later = platform.run(scope="suspects", actor_ids=["902"], stores=["refresh"])  # of a later step
+    assert later["status"] == "done"
+    looked = platform.run(check_mode=True, **since)
+    assert (looked["status"], looked["before"]["sessions"]["owned"]) == ("nothing_to_do", 0), "they may log in again"
+    assert platform.run(check_mode=True, **whose)["before"]["sessions"]["owned"] == 2
+
+    platform.redis.cli("SET", f"sess:{second}", "902")  # by a request that was under way
+    platform.database.execute("UPDATE refresh_tokens SET revoked_at = NULL WHERE id = ANY(%s)", [[*first, *newer]])
+    looked = platform.run(check_mode=True, **since)
+    assert looked["status"] == "planned"
+    assert {store: each["owned"] for store, each in looked["before"].items()} == {"refresh": 3, "sessions": 1}
+    only = {**since, "stores": ["sessions"], "scope": "all", "all": True, "actor_ids": []}
+    assert platform.run(check_mode=True, **only)["before"]["sessions"]["owned"] == 1
+
+    everything = platform.sessions()
+    for given, check_mode in (
+        ({}, False),
+        ({"saved_at": later["started_at"]}, True),  # which has saved no sessions
+        ({"saved_at": "2026-11-23T23:40:12.110000Z"}, True),
+        ({"saved_at": "unknown"}, True),
+        ({"directory": None}, True),
+    ):
+        failed = platform.run(check_mode=check_mode, **{**since, **given})
+        assert (failed["failed"], failed["changed"]) == (True, False), given
+    assert platform.sessions() == everything
+
+
 def test_another_plan_and_too_many_are_refused(platform: Platform) -> None:
     platform.open(SUSPECT, 5)
     platform.open(902, 1)

@@ -142,7 +142,7 @@ def test_it_tells_what_is_on_record(collections: Path, tmp_path: Path) -> None:
     bench = Bench(collections, tmp_path)
     seal = {"path": "evidence/snapshot/tagmanifest-sha256.txt", "sha256": "a" * 64, "bytes": 3, "truncated": False}
     records = [
-        {"type": "action", "data": ACTION},
+        {"type": "action", "data": {**ACTION, "after": {"sessions": {"others_within_5_percent": False}}}},
         {"type": "action", "data": {**ACTION, "id": "reset-credentials", "status": "failed", "changed": False}},
         {"type": "evidence", "data": seal},
         {"type": "evidence", "data": {**seal, "sha256": "b" * 64}},  # of whoever has changed it since
@@ -157,13 +157,16 @@ def test_it_tells_what_is_on_record(collections: Path, tmp_path: Path) -> None:
         "aware_at": None,
         "notified_at": None,
         "actions": {"revoke-sessions": "done", "reset-credentials": "failed"},
+        "begun": dict.fromkeys(("revoke-sessions", "reset-credentials"), ACTION["started_at"]),
+        "others_kept": {"revoke-sessions": False, "reset-credentials": None},
         "seals": {seal["path"]: "a" * 64},
     }
     assert told(ran.output) == [[expected]]
     tasks = [{**notice(aware_at_assumed=AWARE), "check_mode": True}, look]
     again = bench.run(bench.playbook([{"tasks": tasks}]), RUNBOOK_INCIDENT=ran.directory.name)
+    nothing_done: Json = {"actions": {}, "begun": {}, "others_kept": {}}
     assert told(again.output) == [
-        [{**expected, "drafted": True, "aware_at": AWARE.replace("Z", ".000000Z"), "actions": {}}]
+        [{**expected, "drafted": True, "aware_at": AWARE.replace("Z", ".000000Z")} | nothing_done]
     ]
 
 

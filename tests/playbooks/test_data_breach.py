@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import verify_incident
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report import render_markdown
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_files import read_incident
 from incident_runbooks import schemas
 from incident_runbooks.lab.lab import Lab
+from incident_runbooks.render.text import render
 from support.breach import (
     ACCESS,
     AWARE,
+    DEADLINE,
     DIAGNOSE,
     EVIDENCE,
+    LEGAL,
+    PHONE,
     SECURITY,
     SERVICE,
     SESSIONS,
@@ -29,9 +36,14 @@ from support.runbook import assert_no_secret, planned, recommended, verdicts
 __all__ = ["breached", "runbook", "world"]
 
 
+def moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
 def test_the_diagnosis_finds_what_was_done_and_only_reads(
     runbook: BreachRunbook, world: BreachWorld, data_lab: Lab
 ) -> None:
+    """In a trail of a million rows."""
     runbook.backend.update(world.cluster.login(DIAGNOSE))
     before = runbook.run()
     cause = before.finding("breach_cause")
@@ -112,7 +124,25 @@ def test_evidence_is_preserved_and_then_the_suspects_are_logged_out(
     assert str(len(truth.user_ids)) not in json.dumps(page["title"])
     said = json.dumps(breached.told.messages(SECURITY))
     manifest = next(each for each in run.result["evidence"] if each["path"].startswith("evidence/snapshot/"))
+    (note,) = page["notes"]
     assert manifest["sha256"] in said, "what proves the evidence is where the directory is not"
+    assert manifest["sha256"] in note["content"]
+    for channel in (SECURITY, LEGAL):
+        posts = [each["text"] for each in breached.told.messages(channel)]
+        assert len(posts) == 2
+        assert all(DEADLINE in text and "Whether people have to be told is NOT DECIDED" in text for text in posts)
+    report = render_markdown(read_incident(run.directory))
+    assert DEADLINE in render(run.result, colour=False)
+    assert DEADLINE in report.replace("\\", "")
+    began = [moment(each["started_at"]) for each in run.result["actions"]]
+    seal = dt.datetime.fromtimestamp((run.directory / manifest["path"]).stat().st_mtime, dt.UTC)
+    (paged,) = [moment(each["at"]) for each in breached.told.sent("pagerduty") if each["path"].endswith("/incidents")]
+    assert [paged, *began] == sorted([paged, *began]), "it was paged before anything was done"
+    (ended,) = breached.query(
+        "SELECT min(revoked_at) AS at FROM refresh_tokens WHERE user_id = %s AND revoked_at > %s",
+        *(truth.actor_id, paged),
+    )
+    assert began[0] < seal < min(began[1], ended["at"])
     drafts = {each["purpose"]: each["status"] for each in run.result["notifications"] if each["stage"] == "opened"}
     assert (drafts["internal"], drafts["status_page"], drafts["customers"]) == ("suppressed", "suppressed", "draft")
     assert_closed_circle(run, breached)
@@ -143,6 +173,20 @@ def test_nothing_is_contained_before_evidence_is_preserved(runbook: BreachRunboo
     assert [(each["id"], each["status"]) for each in run.result["actions"]] == [(ACCESS, "done")]
     assert "decided by the CISO" in json.dumps(run.result["actions"])
     assert breached.refresh_tokens(truth.actor_id) == 0
+
+    breached.told.forget()
+    with breached.told.broken("pagerduty-down"):
+        alone = runbook.approve(EVIDENCE, SESSIONS, **AWARE)
+    assert {each["id"]: each["status"] for each in alone.result["actions"]} == {EVIDENCE: "done", SESSIONS: "done"}
+    assert str(truth.actor_id) in before.values()
+    assert str(truth.actor_id) not in breached.sessions().values()
+    assert verify_incident(alone.directory)["intact"] is True
+    loud = [each["message"] for each in alone.result["notices"] if each["code"] == "not_paged"]
+    assert loud
+    assert all(f"call the on-call engineer ({PHONE})" in each for each in loud)
+    assert "NOT PAGED (security): " in alone.output
+    assert (breached.told.incidents(), len(breached.told.messages(SECURITY))) == ([], 2), "who can be told is told"
+    assert_closed_circle(alone, breached)
 
 
 def test_wide_containment_needs_two_people_and_ends_the_incident(runbook: BreachRunbook, breached: BreachWorld) -> None:

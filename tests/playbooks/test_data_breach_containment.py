@@ -114,6 +114,7 @@ def test_everybody_is_logged_out_only_where_nobody_knows_whose_data_it_is(
     done = [(each["id"], each["status"]) for each in run.result["actions"]]
     assert done == [(EVIDENCE, "done"), (EVERYBODY, "done")], run.result["actions"]
     assert before.keys() & breached.sessions().keys() == set()
+    assert verdicts(run)["sessions_of_all"] == "resolved", run.result["verification"]
     assert (breached.refresh_tokens(actor), breached.others_tokens(actor)) == (0, 0)
     assert_closed_circle(run, breached)
     assert_no_secret(run, breached.secrets())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_a_moment_that_is_none_is_said_and_hides_no_record(bench: Bench) -> None
     assert "aware_at" in clock["summary"]
 
 
+def action(name: str, status: str, **more: Any) -> Json:
+    return {
+        "id": name,
+        "title": name,
+        "risk": "safe",
+        "status": status,
+        "changed": status in ("done", "partial"),
+        **dict.fromkeys(("started_at", "ended_at", "reason")),
+        "targets": [],
+        "results": [],
+        "before": {},
+        "after": {},
+        **more,
+    }
+
+
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
@@ -130,24 +147,12 @@ def test_it_is_contained_only_where_all_that_is_recommended_was_done(
     bench: Bench, status: str | None, verdict: str
 ) -> None:
     wanted = {"id": "something", "status": "recommended"}
-    action = {
-        "id": "something",
-        "title": "Something",
-        "risk": "safe",
-        "status": status,
-        "changed": status in ("done", "partial"),
-        **dict.fromkeys(("started_at", "ended_at", "reason")),
-        "targets": [],
-        "results": [],
-        "before": {},
-        "after": {},
-    }
     given = {
         "__common_plan": {"records": [{"type": "plan", "data": {"remediations": [wanted]}}]},
         "__data_breach_ran": ["something"],
         "__data_breach_cause": {"cause": "mass_export"},
     }
-    did = [act(result={"record": {"type": "action", "data": action}})] if status else []
+    did = [act(result={"record": {"type": "action", "data": action("something", status)}})] if status else []
     play = {"hosts": "localhost", "tasks": [*did, {**role("verify"), "vars": given}]}
     ran = bench.run(bench.playbook([play], "data_breach"))
     assert ran.rc == 0, ran.output
@@ -173,7 +178,7 @@ def test_what_could_not_be_seen_is_not_resolved(
         "found": found,
         "data_breach_whose": "suspect",
         "__data_breach_cause": {"cause": "mass_export", "suspects": ["65"]},
-        "__data_breach_ended": {"after": {}},
+        "__data_breach_recorded": {"actions": {"revoke-suspect-sessions": "nothing_to_do"}},
         "__data_breach_collected": {"anchor": None, "sha256": None},
     }
     play = {"hosts": "localhost", "tasks": [role(tasks)]}
@@ -193,3 +198,204 @@ def test_the_seal_of_the_evidence_is_that_of_when_it_was_made(bench: Bench) -> N
     tasks.append({**other, "vars": {"data_breach_evidence_name": "another"}})
     ran = bench.run(bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"))
     assert ran.rc == 0, ran.output
+
+
+SESSIONS, AFFECTED_SESSIONS, SECOND = "revoke-suspect-sessions", "revoke-affected-sessions", "require-2fa"
+
+
+def considered(*names: str) -> Json:
+    """The run considers these remediations."""
+    given = [{"id": name, "title": name, "risk": "irreversible"} for name in names]
+    return {"name": "Consider", "brandconnect.incidents.recommend": {"remediations": given}}
+
+
+def recorded(*actions: Json) -> Json:
+    return act(result={"records": [{"type": "action", "data": each} for each in actions]})
+
+
+@pytest.mark.parametrize("step", ["reset-credentials", SECOND])
+@pytest.mark.parametrize(
+    ("suspect", "affected", "settled", "missing"),
+    [
+        ("done", "refused", [], [AFFECTED_SESSIONS]),
+        ("failed", "done", [], [SESSIONS]),
+        (None, None, [], [SESSIONS, AFFECTED_SESSIONS]),
+        ("partial", "unknown", [AFFECTED_SESSIONS], [SESSIONS]),
+        ("done", "nothing_to_do", [], []),
+        (None, "done", [SESSIONS], []),
+    ],
+)
+def test_what_an_attackers_session_would_undo_waits_for_the_sessions(
+    bench: Bench, step: str, suspect: str | None, affected: str | None, settled: list[str], missing: list[str]
+) -> None:
+    reached = bench.directory / "reached.yml"
+    reached.write_text("- ansible.builtin.debug: {msg: 'REACHED {{ data_breach_job_caveats }}'}\n", encoding="utf-8")
+    given = {
+        "data_breach_then": str(reached.with_suffix("")),  # in the place of the platform's job
+        "data_breach_settled": settled,
+        "__data_breach_cause": {"wide": True, "recommend": ["preserve-evidence", SESSIONS, AFFECTED_SESSIONS, step]},
+    }
+    done = [action(name, each) for name, each in ((SESSIONS, suspect), (AFFECTED_SESSIONS, affected)) if each]
+    preview = {**role(f"remediate/{step}"), "check_mode": True}
+    tasks = [considered(step), preview]
+    planned = bench.run(
+        bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"), "-e", json.dumps(given)
+    )
+    assert planned.rc == 0, planned.output
+    waits = {SESSIONS, AFFECTED_SESSIONS} - set(settled)
+    assert "REACHED" in planned.output
+    assert all(name in planned.output.split("REACHED", 1)[1] for name in waits), "a plan says what it waits for"
+
+    tasks = [
+        considered(step),
+        *([recorded(*done)] if done else []),
+        {**role(f"remediate/{step}"), "vars": {"common_targets": []}},
+    ]
+    again = {"RUNBOOK_INCIDENT": planned.directory.name}
+    ran = bench.run(
+        bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"), "-e", json.dumps(given), **again
+    )
+    assert ran.rc == 0, ran.output
+    said = [each for each in ran.of_type("action") if each["id"] == step]
+    assert ("REACHED" in ran.output, [each["status"] for each in said]) == (
+        (False, ["refused"]) if missing else (True, [])
+    )
+    for each in said:
+        assert {name for name in (SESSIONS, AFFECTED_SESSIONS) if name in each["reason"]} == set(missing)
+
+
+@pytest.mark.parametrize(
+    ("kept", "of_the_other", "verdict", "cause"),
+    [
+        (False, True, "unresolved", "others_changed"),
+        (None, True, "unverified", "others_unknown"),
+        (True, False, "resolved", None),
+    ],
+)
+def test_the_sessions_of_others_are_judged_by_what_the_step_itself_saw(
+    bench: Bench, kept: bool | None, of_the_other: bool, verdict: str, cause: str | None
+) -> None:
+    said = {each: {"sessions": {"others_within_5_percent": each}} for each in (True, False)}
+    own = action(SESSIONS, "done", after=said[kept] if kept is not None else {})
+    other = action(AFFECTED_SESSIONS, "done", after=said[of_the_other])
+    given = {
+        "found": {"status": "nothing_to_do", "before": {"sessions": {"owned": 0, "unreadable": 0}}},
+        "data_breach_whose": "suspect",
+        "__data_breach_cause": {"cause": "mass_export", "suspects": ["65"]},
+        "__data_breach_ended": {"after": other["after"]},  # that of the last step
+        "__data_breach_ran": [SESSIONS, AFFECTED_SESSIONS],
+    }
+    tasks = [recorded(own, other), role("recorded"), role("verify_sessions")]
+    ran = bench.run(bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    (found,) = [each for each in ran.of_type("verification") if each["check"] == "sessions_of_suspects"]
+    assert (found["status"], found["cause"]) == (verdict, cause), found
+
+
+def test_a_suspect_who_logs_in_again_is_looked_for_whoever_was_logged_out(bench: Bench) -> None:
+    """More than 20 suspects are logged out with those concerned, of whose newer sessions nothing is said."""
+    given = {
+        "found": {"status": "planned", "reason": "1 sessions would be revoked", "before": {"sessions": {"owned": 1}}},
+        "__data_breach_cause": {"cause": "mass_export", "suspects": ["65"]},
+        "__data_breach_ran": [AFFECTED_SESSIONS],
+        "__common_plan": {"records": [{"type": "plan", "data": {"remediations": []}}]},
+    }
+    play = {"hosts": "localhost", "tasks": [recorded(action(AFFECTED_SESSIONS, "done")), role("verify")]}
+    ran = bench.run(bench.playbook([play], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    said = {each["check"]: (each["status"], each["cause"]) for each in ran.of_type("verification")}
+    left = ("unresolved", "sessions_left")
+    assert said == {"sessions_of_suspects": left, "sessions_of_affected": left, "containment": ("resolved", None)}
+
+
+def test_all_runs_of_an_incident_look_back_from_its_beginning(bench: Bench) -> None:
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(days=5)
+    since = f"{began - dt.timedelta(days=14):%Y-%m-%dT%H}:00:00Z"
+    is_so = {"name": "Look", "ansible.builtin.assert": {"that": [f"__data_breach_since == '{since}'"]}}
+    play = {"hosts": "localhost", "tasks": [role("recorded"), is_so]}
+    incident = f"data-breach-{began:%Y%m%dT%H%M%SZ}-3fa1"
+    ran = bench.run(bench.playbook([play], "data_breach"), RUNBOOK_INCIDENT=incident, TZ="Asia/Tokyo")
+    assert ran.rc == 0, ran.output
+
+
+UUID = "0b8f1d1e-0b5a-4c0e-9d55-2d1b6f0c9a11"
+
+
+@pytest.mark.parametrize(
+    ("job", "suspects", "ids", "verdict"),
+    [
+        (SECOND, ["65"], ["7", UUID], "unverified"),
+        (SECOND, [], [], "unverified"),
+        ("revoke-suspect-access", [], ["7"], "unverified"),
+        ("revoke-suspect-access", [UUID, "65"], ["7"], "unverified"),
+        (SECOND, ["65"], ["7"], "resolved"),
+        ("revoke-suspect-access", ["65"], [UUID], "resolved"),
+    ],
+)
+def test_nobody_is_left_only_where_all_whom_it_concerns_were_counted(
+    bench: Bench, job: str, suspects: list[str], ids: list[str], verdict: str
+) -> None:
+    given = {
+        "found": {"cause": None, "message": "", "hint": "", "rows": [{"open": 0}]},
+        "data_breach_done": job,
+        "__data_breach_cause": {"cause": "mass_export", "suspects": suspects, "since": "2026-11-15T20:00:00Z"},
+        "__data_breach_affected": {"omitted": 0, "ids": ids},
+    }
+    bench.hosts["postgres"] = {"postgres_host": "127.0.0.1", "postgres_port": 1}  # what it says is given
+    play = {"hosts": "localhost", "tasks": [role("verify_job")]}
+    ran = bench.run(bench.playbook([play], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    (said,) = ran.of_type("verification")
+    assert (said["status"], said["cause"]) == (verdict, None if verdict == "resolved" else "ids_unknown"), said
+
+
+@pytest.mark.parametrize("step", [SECOND, "revoke-oauth"])
+def test_a_job_for_all_is_refused_where_an_id_is_no_whole_number(bench: Bench, step: str) -> None:
+    given = {
+        "data_breach_settled": [SESSIONS],
+        "common_targets": [],
+        "__data_breach_cause": {"wide": True, "recommend": [SESSIONS, step], "suspects": ["65"]},
+        "__data_breach_affected": {"omitted": 0, "ids": ["7", UUID]},
+        "__common_plan": {"records": [{"type": "plan", "data": {"remediations": []}}]},
+        "__data_breach_ran": [step],
+    }
+    tasks = [considered(step), role(f"remediate/{step}"), role("verify")]
+    ran = bench.run(bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    (said,) = ran.of_type("action")
+    assert said["status"] == "refused", said
+    assert "1 of 3 ids are no whole numbers" in said["reason"]
+    assert [each["check"] for each in ran.of_type("verification")] == ["containment"], "nothing was done to verify"
+
+
+def test_the_seal_is_not_cut_off_where_much_is_missing(bench: Bench) -> None:
+    """A message shows the first 300 characters of a reason."""
+    collected = {
+        "status": "partial",
+        "changed": True,
+        "reason": "could not be read: " + "pods/log of a pod; " * 200,
+        **dict.fromkeys(("started_at", "directory", "bytes_total", "free_bytes")),
+        "partial": True,
+        "sha256": "5e" * 32,
+        "files": [],
+        "missing": [],
+        "sources": ["kubernetes"],
+        "caveats": [],
+    }
+    given = {"__data_breach_collected": collected, "__data_breach_file": "", "data_breach_dump_tables": []}
+    tasks = [considered("preserve-evidence"), role("remediate/preserve-evidence")]
+    ran = bench.run(bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    (said,) = ran.of_type("action")
+    assert said["status"] == "partial"
+    assert "5e" * 32 in said["reason"][:150], said["reason"]
+
+
+def test_the_deadline_is_in_what_people_read(bench: Bench) -> None:
+    known = judge(bench, STOLEN, data_breach_aware_at="2026-11-27T21:40:00Z", data_breach_risk="high")
+    on_time = finding(known, "clock")["summary"]
+    late = judge(bench, STOLEN, known.directory, data_breach_aware_at="2026-10-23T22:00:00+01:00")
+    overdue = finding(late, "clock")["summary"]
+    assert "2026-11-30 21:40 UTC (Monday 30 November 2026 21:40 GMT)" in on_time
+    assert on_time.endswith("People have to be told without undue delay: their risk is high")
+    assert overdue.startswith("OVERDUE: THE REGULATOR WAS TO BE TOLD BY 2026-10-26 21:00 UTC (Monday 26 October")

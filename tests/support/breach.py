@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import redis
 
 from incident_runbooks.lab import breach
 from incident_runbooks.lab.breach.truth import TRUSTED_CIDRS, Truth
+from incident_runbooks.lab.faults import breach as fault
 from incident_runbooks.lab.lab import Lab
 from support.communications import Communications
 from support.payments import PaymentsRunbook, World
@@ -20,12 +22,19 @@ from support.runbook import Run
 
 SECURITY, LEGAL = "security-private", "analytics"  # the lab has no closed channel of legal's own
 SERVICE = "PSECUR1"
+FEW_ROWS = 200_000  # of the million that the fault has: what is written does not depend on it
 ROLES = tuple(f"data-breach-{name}" for name in ("diagnose", "secrets", "jobs", "remediate"))
 DIAGNOSE, REMEDIATE = ROLES[0], ROLES[-1]
 EVIDENCE, SESSIONS, ACCESS = "preserve-evidence", "revoke-suspect-sessions", "revoke-suspect-access"
 WIDE = ("revoke-affected-sessions", "reset-credentials", "require-2fa", "revoke-oauth")
 AWARE = {"data_breach_aware_at": "2026-11-27T21:40:00Z"}
+DEADLINE = "2026-11-30 21:40 UTC (Monday 30 November 2026 21:40 GMT)"  # of AWARE
+PHONE = "+44 20 7946 0000"
 HOLD = "incidents.brandconnect/evidence-hold"
+
+_NO_COUNT = 100  # below it a number of the journal is rarely somebody
+_NUMBER = re.compile(r"(?<![\w.:/-])\d+(?![\w.:/-]*\w)")
+_PUBLIC = ("internal", "status_page", "customers")
 
 Json = dict[str, Any]
 
@@ -45,6 +54,7 @@ class BreachRunbook(PaymentsRunbook):
         self.hosts["communications"] = {
             "slack_channels": {"security": SECURITY, "legal": LEGAL},
             "pagerduty_service_ids": {"security": SERVICE},
+            "on_call_phones": {"security": PHONE},
         }
         self.variables = {
             "data_breach_trusted_cidrs": list(TRUSTED_CIDRS),
@@ -123,7 +133,8 @@ def world(data_lab: Lab) -> BreachWorld:
 
 
 @pytest.fixture
-def breached(data_lab: Lab, world: BreachWorld) -> BreachWorld:
+def breached(data_lab: Lab, world: BreachWorld, monkeypatch: pytest.MonkeyPatch) -> BreachWorld:
+    monkeypatch.setattr(fault, "ROWS", FEW_ROWS)
     data_lab.break_("breach-suspected")
     return world
 
@@ -148,3 +159,22 @@ def assert_closed_circle(run: Run, world: BreachWorld) -> None:
     journal = (run.directory / "journal.jsonl").read_text(encoding="utf-8")
     for address in world.personal():
         assert address not in told + outbox + journal + run.output + json.dumps(run.result)
+    truth, found = world.truth(), run.finding("breach_cause")["data"]
+    notices = [each for each in run.result["notifications"] if each["purpose"] in _PUBLIC]
+    drafts = [path for name in ("people-*", "customer-email-*") for path in (run.directory / "notices").glob(name)]
+    assert notices
+    assert drafts
+    said = json.dumps([world.told.messages(), world.told.incidents(), notices])
+    said += "".join(path.read_text(encoding="utf-8") for path in drafts)
+    assert [each for each in {*truth.addresses, str(truth.actor_id)} if _word(each, said)] == []
+    ids = {str(each) for each in truth.user_ids if each >= _NO_COUNT}
+    assert len(ids) > 1000
+    recorded = json.dumps([each["data"] for each in run.journal])
+    assert len(ids & set(_NUMBER.findall(recorded))) < 60, "the journal has no list of those concerned"
+    counts = {found["people"], len(truth.user_ids), truth.reads, truth.events, *truth.records.values()}
+    held = [each["payload"] for each in notices if each["purpose"] != "customers"]
+    assert [each for each in counts if _word(str(each), json.dumps(held))] == []
+
+
+def _word(wanted: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(wanted)}(?![\w.]*\w)", text) is not None

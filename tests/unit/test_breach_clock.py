@@ -100,3 +100,26 @@ def test_a_moment_without_a_time_zone_is_none(text: str) -> None:
 def test_a_zone_that_is_not_known_is_left_out() -> None:
     assert in_zone(read_moment("2026-11-27T21:40:00Z"), "Europe/Atlantis") is None
     assert in_zone(read_moment("2026-11-27T21:40:00Z"), "../../etc/passwd") is None
+
+
+DEADLINE = "2026-11-30 21:40 UTC (Monday 30 November 2026 21:40 GMT)"
+
+
+@pytest.mark.parametrize(
+    ("after_h", "more", "said", "people"),
+    [
+        (1, {"risk": "high"}, f"The regulator has to be told by {DEADLINE}", "have to be told without undue delay"),
+        (1, {"assumed": True}, f"told by {DEADLINE}; ASSUMED: counted from an assumed moment", "NOT DECIDED"),
+        (80, {"risk": "risk"}, f"OVERDUE: THE REGULATOR WAS TO BE TOLD BY {DEADLINE}; give the reasons", "need not be"),
+        (80, {"assumed": True}, f"OVERDUE: THE REGULATOR WAS TO BE TOLD BY {DEADLINE}; ASSUMED", "NOT DECIDED"),
+        (80, {"notified_at": read_moment("2026-11-28T00:40:00+01:00")}, "was told at 2026-11-27 23:40 UTC", "NOT"),
+        (90, {"notified_at": read_moment("2026-12-01T00:00:00Z")}, "2026-12-01 00:00 UTC, LATE; give the", "NOT"),
+        (80, {"risk": "unlikely", "reasoned": True}, "The regulator need not be told at this risk", "need not be"),
+    ],
+)
+def test_what_has_to_be_told_is_a_line_for_people(after_h: float, more: dict[str, Any], said: str, people: str) -> None:
+    found = clock("2026-11-27T21:40:00Z", after_h, **more).plain(ZONE)
+    assert said in found["notify_by"]
+    assert people in found["tell_people"]
+    assert len(f"{found['notify_by']}. {found['tell_people']}") <= 240, "a terminal shows no more of a line"
+    assert "2026-11-30 21:40 UTC" in clock("2026-11-27T21:40:00Z", 1).plain("Nowhere/None")["notify_by"]

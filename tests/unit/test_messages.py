@@ -298,3 +298,70 @@ def test_pool_exhaustion_claims_only_the_outage_that_its_findings_prove() -> Non
     assert status(finding(), errors) == "partial_outage"
     assert status(finding(), errors, dead) == "major_outage"
     assert status(finding("degraded")) is None
+
+
+DEADLINE = "OVERDUE: THE REGULATOR WAS TO BE TOLD BY 2026-11-30 21:40 UTC; ASSUMED. People have to be told"
+CLOCK = finding("ok", check="clock", component="localhost", cause=None, summary=DEADLINE, recommend=[])
+SEAL = {"path": "evidence/snapshot/tagmanifest-sha256.txt", "source": "evidence", "sha256": "5e" * 32, "bytes": 9}
+
+
+def of_a_breach(*entries: tuple[str, Json], sent: list[Json] | None = None) -> Situation:
+    (source,) = [path for path in HEADERS if path.parents[1].name == "data_breach"]
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return Situation("data-breach-20261123T231455Z-3fa1", header, result(*entries), sent or [], now=NOW)
+
+
+def sent_of(drafts: list[Json]) -> list[Json]:
+    return [{**draft, "state": "sent", "may_have_happened": False} for draft in drafts if not draft["withheld"]]
+
+
+def test_the_regulators_deadline_is_told_to_the_closed_circle_alone() -> None:
+    opened = compose(of_a_breach(finding(), CLOCK, PLAN), "opened")
+    told = sent_of(opened)
+    for more, phase in (((), "progress"), ((action(), verification()), "resolved")):
+        end = error("refused") if phase == "progress" else verification()
+        drafts = compose(of_a_breach(finding(), CLOCK, PLAN, *more, end, sent=told), "ended")
+        assert {draft["stage"] for draft in drafts} - {"closed"} == {phase}
+        opened += drafts
+    for draft in opened:
+        circle = draft["purpose"] in ("security", "legal")
+        assert (DEADLINE in json.dumps(draft["payload"])) is circle, draft
+    assert "notify_by" not in json.dumps([draft["payload"] for draft in opened])
+
+
+@pytest.mark.parametrize("name", ["notify_by", "seals"])
+@pytest.mark.parametrize(
+    "notice",
+    [
+        {"channel": "slack"},
+        {"channel": "manual"},
+        {"channel": "statuspage"},
+        {"channel": "pagerduty", "confidential": True},
+    ],
+)
+def test_what_is_for_the_closed_circle_cannot_be_said_elsewhere(name: str, notice: Json) -> None:
+    (found,) = problems({"private": True, "notices": [{"purpose": "a", "texts": {"opened": f"${name}"}, **notice}]})
+    assert f"${name} must not be said there" in found
+
+
+def test_the_seal_of_the_evidence_is_noted_at_the_page_and_wakes_nobody() -> None:
+    """Outside of what whoever can change the evidence can change as well."""
+    long = action("partial", id="preserve-evidence", reason="x" * 4000)
+    told = sent_of(compose(of_a_breach(finding(), PLAN), "opened"))
+    ran = (finding(), PLAN, ("evidence", SEAL), long)
+    ended = compose(of_a_breach(*ran, verification("unresolved"), sent=told), "ended")
+    note, post = one(ended, "page"), one(ended, "security")
+    assert (note["stage"], note["payload"]["state"]) == ("progress", "as_it_is")
+    assert SEAL["sha256"] in note["payload"]["note"]
+    assert f"{SEAL['path']} {SEAL['sha256']}" in post["payload"]["text"]
+    assert note["withheld"] is None
+
+    other = ("evidence", {**SEAL, "sha256": "6f" * 32})
+    later = compose(of_a_breach(finding(), PLAN, other, verification("unresolved"), sent=told), "ended")
+    assert one(later, "page")["key"] != note["key"], "another seal is another note"
+    none = compose(of_a_breach(finding(), PLAN, long, verification("unresolved"), sent=told), "ended")
+    assert by(none, "page") == []
+    over = compose(of_a_breach(finding(), PLAN, ("evidence", SEAL), action(), verification(), sent=told), "ended")
+    end = one(over, "page")
+    assert (end["stage"], end["payload"]["state"]) == ("resolved", "resolved")
+    assert SEAL["sha256"] in end["payload"]["note"]

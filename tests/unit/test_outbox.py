@@ -248,6 +248,8 @@ def test_a_page_that_nobody_got_is_loud(outbox: Outbox, channels: Channels) -> N
     assert notice["data"]["message"].startswith(
         "NOT PAGED (on-call): Sending to pagerduty: no; call the on-call engineer"
     )
+    (notice,) = loud(outbox.messages(), "pool-1", {None: "+44 20 7946 0000", "security": "+44 1"})
+    assert "no; call the on-call engineer (+44 20 7946 0000), then: runbook notify pool-1" in notice["data"]["message"]
     (left,) = follow_up(outbox.messages(), "pool-1")
     assert left["data"]["title"].endswith("runbook notify pool-1 --now")
     assert left["data"]["source"] == "notification"

@@ -40,6 +40,10 @@ def test_a_failed_page_is_the_first_thing(tmp_path: Path) -> None:
     assert place < next(number for number, line in enumerate(lines) if line == "Findings")
     assert "no answer in 3 s" in lines[place]
     assert f"runbook notify {INCIDENT} --now" in lines[place + 1]
+    (tmp_path / "called").mkdir()
+    notice = {"code": "not_paged", "message": "NOT PAGED", "call": "call the on-call engineer (+44 20 7946 0000)"}
+    shown = text(tmp_path / "called", notification(status="failed", cause="timeout"), ("notice", notice))
+    assert f"call the on-call engineer (+44 20 7946 0000), then: runbook notify {INCIDENT} --now" in shown
 
 
 @pytest.mark.parametrize("more", [{"status": "sent"}, {"status": "failed", "stage": "resolved"}], ids=str)

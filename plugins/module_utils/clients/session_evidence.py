@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 
 LARGEST_LIST = 64 * 2**20
 NOT_OWNER = 0o077
+TOKENS, KEYS = "db/refresh_tokens.jsonl", "redis/sessions.jsonl"  # in a bundle
+_SUFFIX = "-revoked-sessions"
+_NAMED_BY = {TOKENS: "id", KEYS: "key"}  # what names a token or a session in its line
 COLLECTOR = "revoke_sessions (collection brandconnect.incidents)"
 
 
@@ -85,6 +89,44 @@ def accepted(params: Mapping[str, Any]) -> str:
     return reason if len(reason) >= SHORTEST_REASON else ""
 
 
+def read_saved(directory: str | None, saved_at: str, folders: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return what :func:`preserve` has saved, ids of rows and fingerprints of keys by the folder in the bundle.
+
+    Args:
+        directory: in which the bundles are.
+        saved_at: when the run began whose bundle there must be, RFC 3339; those that are later count as well.
+        folders: of :data:`TOKENS` and :data:`KEYS` those that must be in it.
+
+    Raises:
+        IncidentsError: it is not there or cannot be read, so nobody can tell.
+    """
+    attempted = f"Reading which sessions there were before in {directory or 'no directory'}"
+    place = Path(directory or ".")
+    try:
+        first = _name(dt.datetime.fromisoformat(saved_at))
+        bundles = [first, *sorted(each.name for each in place.glob(f"*{_SUFFIX}") if each.name > first)]
+        found: dict[str, frozenset[str]] = {}
+        for path in folders if directory else ():
+            lines = (place / first / "data" / path).read_text(encoding="utf-8").splitlines()
+            for later in bundles[1:]:
+                for more in (place / later / "data" / path).parent.glob("*.jsonl"):
+                    lines += more.read_text(encoding="utf-8").splitlines()
+            found[path] = frozenset(str(json.loads(line)[_NAMED_BY[path]]) for line in lines)
+    except OSError as error:
+        text = f"{error.strerror or 'error'}; those of before cannot be told from newer ones"
+        raise IncidentsError(f"{attempted}: {text}") from error
+    except (ValueError, KeyError, TypeError):
+        text = "saved_at is no time, or what is there is not what was saved; runbook verify says whether it was changed"
+        raise IncidentsError(f"{attempted}: {text}") from None
+    if not found:
+        raise IncidentsError(f"{attempted}: none were saved, so those of before cannot be told from newer ones")
+    return found
+
+
+def _name(moment: dt.datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S.%fZ}{_SUFFIX}"
+
+
 def preserve(
     directory: str, sources: Sequence[Source], now: dt.datetime, *, incident: str, custodian: str, run_id: str
 ) -> Sealed:
@@ -97,7 +139,7 @@ def preserve(
     Raises:
         IncidentsError: nothing can be written there.
     """
-    place = Path(directory) / f"{now:%Y%m%dT%H%M%S.%fZ}-revoked-sessions"
+    place = Path(directory) / _name(now)
     with Bundle.open(place, incident=incident, custodian=custodian, collector=COLLECTOR, run_id=run_id) as bundle:
         for each in sources:
             bundle.write(each.path, each.chunks, source=each.source)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis import RedisServer, Reply
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.redis_errors import failure
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_evidence import Source
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.session_evidence import KEYS, Source
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.session_revocation import (
     UNDECODED,
     Done,
@@ -65,17 +65,22 @@ class SessionKeys:
         server: connected.
         pattern: of the keys' names.
         owner_field: as ``owner_of`` takes it; of a hash the name of its field.
+        saved: fingerprints of keys; of the wanted sessions only these are counted, newer ones not at all. ``None`` for
+            any.
     """
 
-    def __init__(self, server: RedisServer, pattern: str, owner_field: str) -> None:
+    def __init__(
+        self, server: RedisServer, pattern: str, owner_field: str, saved: frozenset[str] | None = None
+    ) -> None:
         self._server = server
+        self._of_before = saved
         self._pattern = pattern
         self._field = owner_field
 
     def saved(self, keys: Sequence[Key]) -> Source:
         """These sessions, to be kept as evidence."""
         where = f"SCAN MATCH {self._pattern} of Redis {self._server.address}; keys and values by SHA-256, 12 digits"
-        return Source("redis/sessions.jsonl", where, self._lines(keys))
+        return Source(KEYS, where, self._lines(keys))
 
     def tally(self, wants: Wants, most: int) -> Tally:
         """Look through all of them.
@@ -93,6 +98,8 @@ class SessionKeys:
                 if UNDECODED in key.name:
                     found.unreadable += 1
                 elif wants(key.owner):
+                    if self._of_before is not None and fingerprint(key.name) not in self._of_before:
+                        continue
                     found.count += key.name not in found.owned
                     if len(found.owned) <= most:
                         found.owned[key.name] = key

@@ -50,6 +50,7 @@ class Work:
         self._tokens: RefreshTokens | None = None
         self._tally = Tally()
         self._override = session_evidence.accepted(params)
+        self._of_before = self._read_saved()
         self._without = False  # whether the reason to go without evidence was needed
 
     def do(self, *, check_mode: bool) -> None:
@@ -58,6 +59,8 @@ class Work:
         Raises:
             IncidentsError: a store cannot be asked, or the evidence cannot be saved. Nothing was changed.
         """
+        if self._params["saved_at"] and not check_mode:
+            raise IncidentsError(f"{ATTEMPTED}: saved_at is for a look alone; leave it out, or use check mode")
         with ExitStack() as stack:
             refused = self._connect(stack)
             self.report.before = self.report.after = self._look() if refused is None else {}
@@ -74,6 +77,19 @@ class Work:
     def plain(self) -> Json:
         """The module's result as far as the work has got."""
         return {**self.report.plain(), "files": self.files}
+
+    def _read_saved(self) -> dict[str, frozenset[str]]:
+        """Which sessions there were before, so that newer ones can be told from them; empty where any count.
+
+        Raises:
+            IncidentsError: nobody can tell.
+        """
+        if not self._params["saved_at"]:
+            return {}
+        files = [
+            {REFRESH: session_evidence.TOKENS, SESSIONS: session_evidence.KEYS}[each] for each in self._wish.stores
+        ]
+        return session_evidence.read_saved(self._params["directory"], self._params["saved_at"], files)
 
     def _go_on(self, owned: Mapping[str, int], *, check_mode: bool) -> None:
         found = session_evidence.look(self._params)
@@ -102,7 +118,7 @@ class Work:
     def _connect_to(self, store: str, stack: ExitStack) -> tuple[Json, decisions.Objection | None]:
         """Log in to one store; return where it is, and what speaks against acting there."""
         if store == REFRESH:
-            self._tokens = RefreshTokens(self._params, self._wish)
+            self._tokens = RefreshTokens(self._params, self._wish, self._of_before.get(session_evidence.TOKENS))
             stack.callback(self._tokens.close)
             return {"server": self._tokens.server, "table": self._tokens.table, **self._tokens.columns}, None
         server = stack.enter_context(RedisServer(self._params))
@@ -110,7 +126,7 @@ class Work:
         if isinstance(info, Failure):
             raise server.error(ATTEMPTED, info)
         where = {"pattern": self._params["pattern"], "owner_field": self._params["owner_field"] or ""}
-        self._keys = SessionKeys(server, **where)
+        self._keys = SessionKeys(server, **where, saved=self._of_before.get(session_evidence.KEYS))
         where["address"] = server.address
         return where, decisions.redis_objection(info)
 
@@ -129,7 +145,7 @@ class Work:
         sources = []
         if self._tokens:
             chunks = self._tokens.lines(self._wish.max_keys)
-            sources.append(Source("db/refresh_tokens.jsonl", self._tokens.source, chunks))
+            sources.append(Source(session_evidence.TOKENS, self._tokens.source, chunks))
         if self._keys:
             sources.append(self._keys.saved(list(self._tally.owned.values())))
         return sources

@@ -46,14 +46,16 @@ class RefreshTokens:
     Args:
         params: the options of the connection and ``refresh_*``.
         wish: whose tokens.
+        saved: ids of rows; only these are counted. ``None`` for any.
 
     Raises:
         PostgresError: the server cannot be asked.
         IncidentsError: the table is not as the options say.
     """
 
-    def __init__(self, params: Mapping[str, Any], wish: Wish) -> None:
+    def __init__(self, params: Mapping[str, Any], wish: Wish, saved: frozenset[str] | None = None) -> None:
         self._wish = wish
+        self._of_before = saved
         self._names = {part: str(params[f"refresh_{part}_column"]) for part in ("id", "owner", "revoked")}
         self.table = f"{params['refresh_schema']}.{params['refresh_table']}"
         # never with the reserved login, which is a superuser's
@@ -76,7 +78,11 @@ class RefreshTokens:
         Raises:
             PostgresError: it cannot be asked.
         """
-        return int(self._ask("SELECT count(*) AS found FROM {table} WHERE {open} AND {theirs}")[0]["found"])
+        counted = "SELECT count(*) AS found FROM {table} WHERE {open} AND {theirs}"
+        if self._of_before is None:
+            return int(self._ask(counted)[0]["found"])
+        of_before = sorted(self._of_before)
+        return int(self._ask(f"{counted} AND {{id}}::text = ANY (%(of_before)s)", of_before=of_before)[0]["found"])
 
     def lines(self, most: int) -> Iterator[bytes]:
         """Yield their good tokens as evidence, a line of JSON each, at most *most*.

@@ -22,6 +22,12 @@ Json = dict[str, Any]
 LIMIT = dt.timedelta(hours=72)
 RISKS = ("unlikely", "risk", "high", "unknown")
 REQUIRED, NOT_REQUIRED, UNDECIDED = "required", "not_required", "undecided"
+# Art. 34(1); always subject to a review by legal
+_TELL_PEOPLE = {
+    REQUIRED: "People have to be told without undue delay: their risk is high",
+    UNDECIDED: "Whether people have to be told is NOT DECIDED: assess their risk",
+    NOT_REQUIRED: "People need not be told at this risk",
+}
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -93,7 +99,24 @@ class Clock:
             "regulator_duty": self.regulator,
             "people_duty": self.people,
             "legal_review": True,
+            "notify_by": self._notify_by(local),
+            "tell_people": _TELL_PEOPLE[self.people],
         }
+
+    def _notify_by(self, local: str | None) -> str:
+        """Until when the regulator has to be told, in one line; with that of Art. 34 it fits a line of a terminal."""
+        state = self._state()
+        if self.notified_at:
+            late = ", LATE; give the reasons for the delay" if self.late else ""
+            return f"The regulator was told at {_minute(self.notified_at)}{late}"
+        if state == NOT_REQUIRED:
+            return "The regulator need not be told at this risk; keep the reasons in the register"
+        when = _minute(self.deadline) + (f" ({local})" if local else "")
+        if self.assumed:
+            when += "; ASSUMED: counted from an assumed moment"
+        if state == "overdue":
+            return f"OVERDUE: THE REGULATOR WAS TO BE TOLD BY {when}; give the reasons for the delay"
+        return f"The regulator has to be told by {when}"
 
     def _state(self) -> str:
         if self.notified_at:
@@ -116,6 +139,11 @@ def read_moment(text: str) -> dt.datetime:
         return dt.datetime.fromisoformat(text.strip().upper())
     except ValueError as error:
         raise ValueError(f"there is no such moment: {error}") from error
+
+
+def _minute(moment: dt.datetime) -> str:
+    """Return a moment in UTC, to the minute."""
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def in_zone(moment: dt.datetime, zone: str) -> str | None:

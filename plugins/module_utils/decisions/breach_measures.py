@@ -132,6 +132,19 @@ def _reach(action: Mapping[str, Any]) -> tuple[bool, bool, int]:
     return scope(action) in (AFFECTED, ALL), action["status"] == "done", _count(action)
 
 
+def others_kept(actions: Sequence[Mapping[str, Any]]) -> dict[str, bool | None]:
+    """Return of each remediation whether others had as many sessions afterwards; ``None`` where it did not see.
+
+    Args:
+        actions: those of one run. Of several of one remediation, that counts which says no, and then a silent one.
+    """
+    said: dict[str, list[Any]] = {}
+    for action in actions:
+        sessions = (action.get("after") or {}).get("sessions") or {}
+        said.setdefault(str(action["id"]), []).append(sessions.get("others_within_5_percent"))
+    return {name: False if False in kept else True if set(kept) == {True} else None for name, kept in said.items()}
+
+
 def scope(action: Mapping[str, Any]) -> str | None:
     """Return for whom an action was done, ``None`` where its record does not say.
 

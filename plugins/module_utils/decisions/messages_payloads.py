@@ -80,7 +80,9 @@ def pagerduty_event(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pagerduty_incident(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that opens an incident or changes its state."""
+    """Return the body that opens an incident or changes its state; empty where that stays as it is."""
+    if params["state"] == "as_it_is":
+        return {}
     if params["state"] != "triggered":
         return {"incident": {"type": "incident_reference", "status": params["state"]}}
     incident: dict[str, Any] = {

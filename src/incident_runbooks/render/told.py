@@ -29,7 +29,9 @@ def not_paged(result: Json, colour: bool) -> str:
     ]
     incident = one_line(result["incident"].get("id") or "INCIDENT", 120)
     if lines:
-        lines.append(f"call the on-call engineer, then: runbook notify {incident} --now")
+        calls = [item.get("call") for item in result.get("notices") or () if item.get("code") == "not_paged"]
+        call = "; ".join(dict.fromkeys(one_line(item, _LINE) for item in calls if item)) or "call the on-call engineer"
+        lines.append(f"{call}, then: runbook notify {incident} --now")
     return "\n".join(bold(painted(line, "failed", colour), colour) for line in lines)
 
 

@@ -11,7 +11,7 @@ from incident_runbooks.lab.workloads.manifests import NAMESPACE
 if TYPE_CHECKING:
     from incident_runbooks.lab.lab import Lab
 
-_ROWS = 200_000
+ROWS = 1_000_000  # of the weeks before
 _LASTS_S = 86_400  # of a session
 _BACKEND = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/backend"
 
@@ -21,7 +21,7 @@ def _inject(lab: Lab) -> None:
     from incident_runbooks.lab.login import Login  # noqa: PLC0415 - as above
 
     with lab.server.connect(lab.server.superuser) as connection:
-        breach.history(connection, _ROWS)
+        breach.history(connection, ROWS)
         truth = breach.attack(connection)
     login = Login(lab)
     for session in truth.session_ids:
