@@ -15,8 +15,10 @@ from incident_runbooks import schemas
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.lab import Lab
-from support.payments import PaymentsRunbook, World
-from support.runbook import assert_no_secret, planned, recommended, verdicts
+from support.payment_failure import WatchedRunbook, assert_approval_is_spent, assert_only_planned
+from support.payments import World
+from support.runbook import planned, recommended, verdicts
+from support.webhooks_lab import assert_events_arrive, last_answer
 
 ROLES = tuple(f"webhook-failures-{name}" for name in ("secrets", "diagnose", "remediate"))
 DIAGNOSE, REMEDIATE = ROLES[1:]
@@ -31,20 +33,19 @@ def world(payments_lab: Lab) -> World:
 
 
 @pytest.fixture
-def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[PaymentsRunbook]:
+def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[WatchedRunbook]:
     """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
-    runbook = PaymentsRunbook(payments_lab, tmp_path, "webhook_failures")
+    runbook = WatchedRunbook(payments_lab, tmp_path, "webhook_failures")
     runbook.log_in(world.cluster, *ROLES)
     yield runbook
     assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
 
 
-def missed(world: World) -> list[str]:
-    """The events for whose payments nobody knows at the platform, as Stripe's own list and the table have it."""
-    return [each["id"] for each in world.stripe.events() if not world.is_processed(each["id"])]
+def pods(world: World) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in world.cluster.pods()}
 
 
-def test_a_healthy_platform_is_healthy_and_only_read(runbook: PaymentsRunbook, world: World) -> None:
+def test_a_healthy_platform_is_healthy_and_only_read(runbook: WatchedRunbook, world: World) -> None:
     processed = world.query("SELECT count(*) AS n FROM processed_events WHERE type LIKE 'brandconnect%%'")
     with world.only_read():
         run = runbook.run()
@@ -60,7 +61,7 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: PaymentsRunbook, w
     "fault", [fault for fault in FAULTS.values() if fault.runbook == "webhook-failures"], ids=lambda fault: fault.name
 )
 def test_every_fault_is_told_from_the_others(
-    runbook: PaymentsRunbook, world: World, payments_lab: Lab, fault: Fault
+    runbook: WatchedRunbook, world: World, payments_lab: Lab, fault: Fault
 ) -> None:
     payments_lab.break_(fault.name)
     with world.only_read():
@@ -72,12 +73,14 @@ def test_every_fault_is_told_from_the_others(
         fault.recommends
     )
     assert run.result["outcome"] == "findings", [f for f in run.result["findings"] if f["status"] == "unknown"]
+    assert run.result["actions"] == []
+    assert schemas.validate("result", run.result) == []
     assert cause["next_step"]
 
 
 @pytest.mark.parametrize("name", ["webhook-handler-500", "webhook-signature-unchecked"])
 def test_where_code_is_the_cause_the_finding_carries_a_patch(
-    runbook: PaymentsRunbook, payments_lab: Lab, name: str
+    runbook: WatchedRunbook, payments_lab: Lab, name: str
 ) -> None:
     payments_lab.break_(name)
     patch = runbook.run().finding("webhook_cause")["data"]["patch"]
@@ -86,20 +89,22 @@ def test_where_code_is_the_cause_the_finding_carries_a_patch(
 
 
 def test_an_endpoint_is_enabled_and_what_it_missed_is_sent_again(
-    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+    runbook: WatchedRunbook, world: World, payments_lab: Lab
 ) -> None:
     """Enabling delivers nothing of the time before; resending does, each event once."""
     payments_lab.break_("webhook-endpoint-disabled")
     with world.only_read():
         preview = runbook.remediate("--check", approve="enable-endpoint")
-    assert preview.result["actions"] == []
+    assert_only_planned(preview, "enable-endpoint")
+    assert world.stripe.endpoint()["status"] == "disabled"
     (target,) = planned(preview, "enable-endpoint")["targets"]
     assert (target["endpoint"], target["status"]) == (world.stripe.endpoint()["id"], "disabled")
 
     enabled = runbook.remediate(approve="enable-endpoint")
     (action,) = enabled.result["actions"]
     assert (action["status"], action["changed"]) == ("done", True), action
-    assert world.stripe.endpoint()["status"] == "enabled"
+    assert (endpoint := world.stripe.endpoint())["status"] == "enabled"
+    assert_events_arrive(world)
     assert verdicts(enabled) == {
         "endpoint": "resolved",
         "delivery": "resolved",
@@ -113,42 +118,49 @@ def test_an_endpoint_is_enabled_and_what_it_missed_is_sent_again(
     runbook.variables |= {"webhook_failures_scope": "all", "webhook_failures_types": ["payment_intent.succeeded"]}
     with world.only_read():
         preview = runbook.remediate("--check", approve="resend-events")
+    assert_only_planned(preview, "resend-events")
     targets = [target["event"] for target in planned(preview, "resend-events")["targets"]]
     assert targets
     assert not any(world.is_processed(event) for event in targets)
     sent = runbook.remediate(approve="resend-events")
     assert (sent.rc, sent.result["outcome"]) == (0, "resolved"), (sent.result["actions"], sent.result["verification"])
     assert [event for event in targets if not world.is_processed(event)] == []
+    assert {last_answer(world, event) for event in targets} == {200}
     pending = "SELECT id FROM payments WHERE status = 'pending' AND stripe_payment_intent_id = ANY(%s)"
     intents = [each["object"] for each in world.stripe.events() if each["id"] in targets]
     assert world.query(pending, intents) == []
 
-    again = runbook.remediate(approve="resend-events")
+    with world.only_read():
+        again = runbook.run(runbook_mode="remediate", approved=["enable-endpoint", "resend-events"])
     assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+    assert world.stripe.endpoint() == endpoint
 
 
-def test_missed_events_are_sent_again_once(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+def test_missed_events_are_sent_again_once(runbook: WatchedRunbook, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("webhook-events-missed")
-    diagnosis = runbook.run()
+    with world.only_read():
+        diagnosis = runbook.remediate("--check", approve="resend-events")
+    assert_only_planned(diagnosis, "resend-events")
     assert "4 payments" in diagnosis.finding("stuck_payments")["summary"]
     assert {row["currency"] for row in diagnosis.finding("stuck_payments")["data"]["payments"]} == {"GBP"}
     targets = [target["event"] for target in planned(diagnosis, "resend-events")["targets"]]
     assert len(targets) == 4
+    assert not any(world.is_processed(event) for event in targets)
     run = runbook.remediate(approve="resend-events")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
     (action,) = run.result["actions"]
     assert {result["result"] for result in action["results"]} == {"delivered"}
     assert all(world.is_processed(event) for event in targets)
-    assert [world.stripe.deliveries(event)["attempts"][-1]["status"] for event in targets] == [200] * 4
+    assert [last_answer(world, event) for event in targets] == [200] * 4
     asked = [each for each in world.by_runbooks() if each["method"] == "POST"]
     assert sorted(each["path"] for each in asked) == sorted(f"/v1/events/{event}/retry" for event in targets)
-    again = runbook.remediate(approve="resend-events")
+    with world.only_read():
+        again = runbook.remediate(approve="resend-events")
     assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
-    assert len([each for each in world.by_runbooks() if each["method"] == "POST"]) == 4
 
 
 def test_nothing_is_sent_to_a_handler_that_may_process_it_twice(
-    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+    runbook: WatchedRunbook, world: World, payments_lab: Lab
 ) -> None:
     payments_lab.break_("webhook-events-missed")
     runbook.variables["webhook_failures_handler_idempotent"] = False
@@ -158,7 +170,7 @@ def test_nothing_is_sent_to_a_handler_that_may_process_it_twice(
 
 
 def test_what_may_not_be_sent_is_compared_and_nothing_is_corrected(
-    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+    runbook: WatchedRunbook, world: World, payments_lab: Lab
 ) -> None:
     payments_lab.break_("webhook-events-missed")
     runbook.variables["webhook_failures_resend_method"] = "reconcile_only"
@@ -173,69 +185,79 @@ def test_what_may_not_be_sent_is_compared_and_nothing_is_corrected(
     assert [row["status"] for row in rows] == ["pending"] * 4
 
 
-def test_pods_with_an_old_secret_are_restarted(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+def test_pods_with_an_old_secret_are_restarted(runbook: WatchedRunbook, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("webhook-secret-stale")
-    secret, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    secret, before = world.secret(WEBHOOK_SECRET), pods(world)
     with world.only_read():
-        runbook.remediate("--check", approve="restart-backend")
-    assert {pod["metadata"]["uid"] for pod in world.cluster.pods()} == before
+        preview = runbook.remediate("--check", approve="restart-backend")
+    assert_only_planned(preview, "restart-backend")
+    assert pods(world) == before
     run = runbook.remediate(approve="restart-backend")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
     assert set(verdicts(run)) == {"endpoint", "delivery", "workload", "events", "missing_events"}
-    assert before.isdisjoint(pod["metadata"]["uid"] for pod in world.cluster.pods())
+    assert before.isdisjoint(pods(world))
     assert world.secret(WEBHOOK_SECRET) == secret
     log = next(entry for entry in run.result["evidence"] if entry["name"].endswith("/backend.log"))
     assert b"No signatures found matching" in (run.directory / log["path"]).read_bytes()
-    again = runbook.remediate(approve="restart-backend")
+    assert_events_arrive(world)
+
+    now = pods(world)
+    with world.only_read():
+        again = runbook.remediate(approve="restart-backend")
     assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+    assert pods(world) == now
 
 
 def test_the_right_secret_is_restored_and_no_secret_is_recorded(
-    runbook: PaymentsRunbook, world: World, payments_lab: Lab
+    runbook: WatchedRunbook, world: World, payments_lab: Lab
 ) -> None:
     payments_lab.break_("webhook-secret-wrong")
-    wrong, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
-    without = runbook.remediate(approve="restore-webhook-secret")
-    assert without.result["outcome"] == "refused", "a destructive one needs the digest of its plan"
+    wrong, before = world.secret(WEBHOOK_SECRET), pods(world)
     with world.only_read():
-        diagnosis = runbook.run()
-    plan = diagnosis.result["plan"]
-    wanted = next(target for target in planned(diagnosis, "restore-webhook-secret")["targets"] if "key" in target)
+        without = runbook.remediate(approve="restore-webhook-secret")
+    assert without.result["outcome"] == "refused", "a destructive one needs the digest of its plan"
+    digest = without.result["plan"]["digest"]
+    wanted = next(target for target in planned(without, "restore-webhook-secret")["targets"] if "key" in target)
     assert (wanted["key"], wanted["from"]) == (WEBHOOK_SECRET, wrong)
     with world.only_read():
-        runbook.remediate("--check", approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
-    assert world.secret(WEBHOOK_SECRET) == wrong
+        preview = runbook.remediate("--check", approve="restore-webhook-secret", runbook_plan_digest=digest)
+    assert_only_planned(preview, "restore-webhook-secret")
+    assert (world.secret(WEBHOOK_SECRET), pods(world)) == (wrong, before)
 
-    run = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
+    run = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=digest)
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
     (action,) = run.result["actions"]
     assert (action["status"], action["changed"]) == ("done", True)
     assert world.secret(WEBHOOK_SECRET) == wanted["to"] != wrong
-    assert before.isdisjoint(pod["metadata"]["uid"] for pod in world.cluster.pods())
-    again = runbook.run()
-    assert again.result["outcome"] == "healthy", again.result["findings"]
-    for each in (diagnosis, run, again):
-        assert_no_secret(each, world.secrets())
+    assert before.isdisjoint(pods(world))
+    assert_events_arrive(world)
+
+    now = pods(world)
+    with world.only_read():
+        again = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=digest)
+    assert {finding["status"] for finding in again.result["findings"]} == {"ok"}
+    assert_approval_is_spent(again)
+    assert (world.secret(WEBHOOK_SECRET), pods(world)) == (wanted["to"], now)
 
 
 def test_a_secret_that_is_restored_is_recorded_although_the_pods_cannot_be_restarted(
     world: World, payments_lab: Lab, tmp_path: Path
 ) -> None:
     payments_lab.break_("webhook-secret-wrong")
-    runbook = PaymentsRunbook(payments_lab, tmp_path, "webhook_failures")
+    runbook = WatchedRunbook(payments_lab, tmp_path, "webhook_failures")
     runbook.log_in(world.cluster, *ROLES)
     runbook.take_away(world.cluster, REMEDIATE, "deployments")
     name = "stripe_backend_webhook_secret"
     inventory = json.loads((payments_lab.directory.path / "inventory.json").read_text(encoding="utf-8"))
     given = inventory["_meta"]["hostvars"]["stripe"][name]
     runbook.hosts["stripe"][name] = f" {given}\n"  # white space of a vault is none of the secret's
-    wrong, before = world.secret(WEBHOOK_SECRET), {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    wrong, before = world.secret(WEBHOOK_SECRET), pods(world)
     plan = runbook.run().result["plan"]
     run = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=plan["digest"])
 
     right = hashlib.sha256(given.encode()).hexdigest()[:12]
     assert world.secret(WEBHOOK_SECRET) == right
-    assert {pod["metadata"]["uid"] for pod in world.cluster.pods()} == before
+    assert pods(world) == before
     (action,) = run.result["actions"]
     assert (action["status"], action["changed"]) == ("partial", True), action
     assert (action["before"]["stored"]["fingerprint"], action["after"]["stored"]["fingerprint"]) == (wrong, right)
@@ -244,10 +266,9 @@ def test_a_secret_that_is_restored_is_recorded_although_the_pods_cannot_be_resta
     assert touched == ["stripe-keys", "Deployment"]
     assert "forbidden" in action["reason"]
     assert run.result["outcome"] not in ("healthy", "resolved")
-    assert_no_secret(run, world.secrets())
 
 
-def test_the_role_for_diagnosing_suffices_and_the_secret_is_apart(runbook: PaymentsRunbook, world: World) -> None:
+def test_the_role_for_diagnosing_suffices_and_the_secret_is_apart(runbook: WatchedRunbook, world: World) -> None:
     runbook.backend.update(world.cluster.login(DIAGNOSE))
     run = runbook.run()
     assert run.result["outcome"] == "healthy", run.result["findings"]
@@ -265,7 +286,7 @@ def test_the_role_for_diagnosing_suffices_and_the_secret_is_apart(runbook: Payme
     assert unsigned.result["outcome"] == "healthy", "a signed request is asked for only where it is wanted"
 
 
-def test_without_a_known_secret_nothing_is_restored(runbook: PaymentsRunbook, world: World, payments_lab: Lab) -> None:
+def test_without_a_known_secret_nothing_is_restored(runbook: WatchedRunbook, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("webhook-secret-wrong")
     runbook.hosts["stripe"]["stripe_backend_webhook_secret"] = ""
     run = runbook.run()

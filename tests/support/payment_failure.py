@@ -1,17 +1,63 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of payment-failure ask of a run."""
+"""What the tests of the Stripe runbooks ask of a run, and of the payments after it."""
 
 from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from incident_runbooks.lab.lab import Lab
+from support.payments import PaymentsRunbook, World
+from support.platform import wait_until
 from support.runbook import Run
+
+_SUCCEEDED = "sum(increase(stripe_payment_success_total[5s]))"
+_GIVEN = {
+    "backend": ("kubernetes_api_key",),
+    "stripe": ("stripe_api_key", "stripe_backend_secret_key", "stripe_backend_webhook_secret"),
+}
+
+
+class WatchedRunbook(PaymentsRunbook):
+    """A playbook with the lab's inventory, every run of which is searched for secrets."""
+
+    def __init__(self, lab: Lab, directory: Path, playbook: str) -> None:
+        super().__init__(lab, directory, playbook)
+        self._world = World(lab)
+
+    def run(self, *options: str, **extra: Any) -> Run:
+        return self.watched(super().run(*options, **extra))
+
+    def watched(self, run: Run) -> Run:
+        """Return a run that holds no secret: neither one of the lab nor one that the test gave the playbook."""
+        given = (self.hosts[host].get(name, "").strip() for host, names in _GIVEN.items() for name in names)
+        assert_holds_no_secret(run, [*self._world.secrets(), *filter(None, given)])
+        return run
 
 
 def recommended(run: Run) -> list[str]:
     return [entry["id"] for entry in run.result["plan"]["remediations"] if entry["status"] == "recommended"]
+
+
+def assert_only_planned(run: Run, remediation: str) -> None:
+    """It was approved in check mode: it is still recommended, and nothing was done."""
+    assert (recommended(run), run.result["actions"]) == ([remediation], [])
+
+
+def assert_approval_is_spent(run: Run) -> None:
+    """What was approved with the digest of a plan is done, so that the plan is another one now."""
+    assert (run.result["outcome"], recommended(run), run.result["actions"]) == ("refused", [], [])
+    assert "was approved, the plan is" in run.result["errors"][0]["message"]
+
+
+def assert_payments_flow(world: World) -> None:
+    """Payments succeed in the platform's metrics, and one that is made from now on does in its table."""
+    assert (world.prometheus.value(_SUCCEEDED) or 0) > 2
+    last = max((row["id"] for row in world.payments()), default=0)
+    wait_until(lambda: any(row["id"] > last for row in world.payments("succeeded")), "new payment that succeeds")
 
 
 def assert_holds_no_secret(run: Run, secrets: list[str]) -> None:
