@@ -13,7 +13,7 @@ from incident_runbooks import schemas
 from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from support.auth import AuthRunbook, AuthWorld
-from support.runbook import assert_no_secret, planned, recommended, verdicts
+from support.runbook import planned, recommended, verdicts
 
 ROLES = tuple(f"auth-down-{name}" for name in ("secrets", "diagnose", "remediate"))
 DIAGNOSE, REMEDIATE = ROLES[1:]
@@ -30,9 +30,9 @@ def world(data_lab: Lab) -> AuthWorld:
 
 
 @pytest.fixture
-def runbook(data_lab: Lab, world: AuthWorld, tmp_path: Path) -> Iterator[AuthRunbook]:
+def runbook(world: AuthWorld, tmp_path: Path) -> Iterator[AuthRunbook]:
     """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
-    runbook = AuthRunbook(data_lab, tmp_path)
+    runbook = AuthRunbook(world, tmp_path)
     runbook.log_in(world.cluster, *ROLES)
     yield runbook
     assert [(each["verb"], each["requestURI"]) for each in world.cluster.refused(REMEDIATE)] == []
@@ -48,7 +48,6 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: AuthRunbook, world
     assert run.finding("jwt_in_vault")["data"]["fingerprint"] == world.kept_key() == world.key()
     assert world.cluster.refused(DIAGNOSE) == []
     assert schemas.validate("result", run.result) == []
-    assert_no_secret(run, world.secrets())
 
     path = "/apis/rbac.authorization.k8s.io/v1/namespaces/brandconnect/rolebindings/auth-down-secrets"
     world.cluster.api.delete(path)
@@ -88,7 +87,7 @@ def test_pods_with_another_key_are_restarted(runbook: AuthRunbook, world: AuthWo
     assert (cause["cause"], recommended(diagnosis)) == ("jwt_stale", ["restart-auth"]), cause["summary"]
     assert diagnosis.finding("login")["cause"] == "stale_replica"
     assert "kid" in cause["data"]["patch"]
-    assert world.pods() == before
+    assert (diagnosis.result["actions"], world.pods()) == ([], before)
 
     run = runbook.remediate(approve="restart-auth")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
@@ -98,8 +97,10 @@ def test_pods_with_another_key_are_restarted(runbook: AuthRunbook, world: AuthWo
     assert world.takes(world.token())
     logs = [entry["path"] for entry in run.result["evidence"] if entry["name"].endswith("/backend.log")]
     assert any(b"invalid signature" in (run.directory / path).read_bytes() for path in logs), logs
+    standing = world.standing()
     again = runbook.remediate(approve="restart-auth")
     assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+    assert world.standing() == standing
 
 
 def test_a_key_that_was_removed_is_put_back_and_nobody_is_logged_out(
@@ -113,8 +114,11 @@ def test_a_key_that_was_removed_is_put_back_and_nobody_is_logged_out(
     plan = without.result["plan"]
     wanted = next(each for each in planned(without, "restore-jwt-secret")["targets"] if "key" in each)
     assert (wanted["from"], wanted["to"], wanted["rotation"]) == (None, right, False)
+    before = world.standing()
     with world.cluster.only_read():
-        runbook.remediate("--check", approve="restore-jwt-secret", runbook_plan_digest=plan["digest"])
+        preview = runbook.remediate("--check", approve="restore-jwt-secret", runbook_plan_digest=plan["digest"])
+    assert (preview.result["actions"], recommended(preview)) == ([], ["restore-jwt-secret"])
+    assert world.standing() == before
 
     run = runbook.remediate(approve="restore-jwt-secret", runbook_plan_digest=plan["digest"])
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
@@ -125,10 +129,10 @@ def test_a_key_that_was_removed_is_put_back_and_nobody_is_logged_out(
         each["summary"] for each in run.result["verification"] if each["check"] == "login"
     )
     assert world.takes(token), "everybody was logged out"
-    again = runbook.run()
-    assert again.result["outcome"] == "healthy", again.result["findings"]
-    for each in (without, run, again):
-        assert_no_secret(each, world.secrets())
+    standing = world.standing()
+    again = runbook.remediate(approve="restore-jwt-secret", runbook_plan_digest=plan["digest"])
+    assert (again.result["actions"], recommended(again)) == ([], []), again.result["findings"]
+    assert world.standing() == standing
 
 
 def test_a_key_that_logs_everybody_out_needs_two_people_and_their_acceptance(
@@ -151,12 +155,22 @@ def test_a_key_that_logs_everybody_out_needs_two_people_and_their_acceptance(
     assert (wanted["from"], wanted["to"], wanted["rotation"]) == (wrong, right, True)
 
     approval = {"runbook_plan_digest": alone.result["plan"]["digest"], "runbook_reason": "Vault's key is the right one"}
-    run = runbook.remediate(approve="rotate-jwt-secret", runbook_second_approver="grace", **approval)
+    approval |= {"runbook_second_approver": "grace"}
+    before = world.standing()
+    with world.cluster.only_read():
+        preview = runbook.remediate("--check", approve="rotate-jwt-secret", **approval)
+    assert (preview.result["actions"], recommended(preview)) == ([], ["rotate-jwt-secret"])
+    assert (world.standing(), world.takes(token)) == (before, True)
+
+    run = runbook.remediate(approve="rotate-jwt-secret", **approval)
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
     assert world.key() == right
     assert not world.takes(token)
-    assert world.takes(world.token())
-    assert_no_secret(run, world.secrets())
+    token = world.token()
+    standing = world.standing()
+    again = runbook.remediate(approve="rotate-jwt-secret", **approval)
+    assert (again.result["actions"], recommended(again)) == ([], []), again.result["findings"]
+    assert (world.standing(), world.takes(token)) == (standing, True)
 
 
 def test_redis_that_hangs_is_restarted_where_its_loss_is_accepted(
@@ -176,14 +190,20 @@ def test_redis_that_hangs_is_restarted_where_its_loss_is_accepted(
     assert "accept-data-loss" in entry["reason"]
 
     runbook.variables["auth_down_accept_data_loss"] = True
-    diagnosis = runbook.run(forget=False)
-    digest = diagnosis.result["plan"]["digest"]
+    with world.only_looked_into():
+        preview = runbook.remediate("--check", approve="restart-redis", forget=False)
+    assert (preview.result["actions"], recommended(preview)) == ([], ["restart-redis"])
+    assert world.pods("redis") == before
+    digest = preview.result["plan"]["digest"]
     run = runbook.remediate(approve="restart-redis", forget=False, runbook_plan_digest=digest)
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
     (action,) = run.result["actions"]
     assert [each["name"] for each in action["targets"]] == ["redis"]
+    assert action["targets"] == planned(preview, "restart-redis")["targets"]
     assert set(verdicts(run)) == {"redis_workload", "redis", "login"}
     assert before.isdisjoint(world.pods("redis"))
     assert world.takes(token), "sessions were lost"
-    again = runbook.remediate(approve="restart-redis")
-    assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+    standing = world.standing()
+    again = runbook.remediate(approve="restart-redis", runbook_plan_digest=digest)
+    assert (again.result["actions"], recommended(again)) == ([], []), again.result["findings"]
+    assert (world.standing(), world.takes(token)) == (standing, True)

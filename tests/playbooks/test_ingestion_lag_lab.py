@@ -21,7 +21,7 @@ from support.ingestion import (
     IngestionRunbook,
     Metrics,
 )
-from support.runbook import Run, assert_no_secret, planned, recommended, verdicts
+from support.runbook import Run, planned, recommended, verdicts
 
 __all__ = ["store"]
 
@@ -44,9 +44,9 @@ def metrics(data_lab: Lab) -> Metrics:
 
 
 @pytest.fixture
-def runbook(data_lab: Lab, metrics: Metrics, tmp_path: Path) -> Iterator[IngestionRunbook]:
+def runbook(metrics: Metrics, tmp_path: Path) -> Iterator[IngestionRunbook]:
     """The playbook under exactly the Roles of deploy/rbac for those who remediate; they suffice for all it asks."""
-    runbook = IngestionRunbook(data_lab, tmp_path)
+    runbook = IngestionRunbook(metrics, tmp_path)
     runbook.log_in(metrics.cluster, DIAGNOSE, SYNC, REMEDIATE)
     yield runbook
     assert [(each["verb"], each["requestURI"]) for each in metrics.cluster.refused(REMEDIATE)] == []
@@ -72,7 +72,13 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: IngestionRunbook, 
     assert "youtube" in run.finding("logs")["summary"]
     assert metrics.cluster.refused(DIAGNOSE) == []
     assert schemas.validate("result", run.result) == []
-    assert_no_secret(run, metrics.secrets())
+
+    runbook.variables["ingestion_lag_dashboard_reported"] = True  # somebody sees old data, though it is not
+    with metrics.only_read():
+        reported = runbook.run()
+    cause = reported.finding("ingestion_cause")
+    assert (cause["cause"], recommended(reported), reported.result["outcome"]) == ("dashboard_old", [], "findings")
+    assert "cache" in cause["next_step"]
 
 
 @pytest.mark.parametrize("fault", TOLD, ids=lambda fault: fault.name)
@@ -83,6 +89,7 @@ def test_every_fault_is_told_from_the_others(
     with metrics.only_read(clickhouse=fault.name != "clickhouse-down"):
         run = runbook.run()
     diagnosed(run, fault.name)
+    assert run.result["actions"] == []
     unknown = {each["component"] for each in run.result["findings"] if each["status"] == "unknown"}
     if fault.name == "clickhouse-down":
         assert (run.result["outcome"], unknown) == ("incomplete", {"clickhouse"})
@@ -102,7 +109,7 @@ def test_the_platform_that_limits_us_is_paused_and_put_back(
     assert "full jitter" in cause["data"]["patch"].lower()
     (change,) = planned(preview, "slow-ingestion")["targets"][0]["changes"]
     assert (change["name"], change["old"], change["new"]) == ("METRIC_PAUSED_PLATFORMS", None, "meta")
-    assert metrics.paused() is None
+    assert (metrics.paused(), preview.result["actions"]) == (None, [])
 
     run = runbook.remediate(approve="slow-ingestion")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
@@ -116,10 +123,11 @@ def test_the_platform_that_limits_us_is_paused_and_put_back(
     assert b"meta: rate_limit_exceeded" in (run.directory / log["path"]).read_bytes()
     due = [each["due"] for each in run.result["follow_ups"] if "back when the limit is over" in each["title"]]
     assert due == [run.finding("ingestion_cause")["data"]["retry_at"]]
-    assert_no_secret(run, metrics.secrets())
 
-    again = runbook.run()
+    standing = metrics.standing()
+    again = runbook.remediate(approve="slow-ingestion")
     assert (again.finding("ingestion_cause")["cause"], recommended(again)) == ("rate_limited", [])
+    assert (again.result["actions"], metrics.standing(), metrics.paused()) == ([], standing, "meta")
     data_lab.social.control.write([])
     over = runbook.run()
     assert over.finding("settings")["cause"] == "still_paused"
@@ -134,6 +142,7 @@ def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, da
         preview = runbook.remediate("--check", approve="sync-metrics")
     diagnosed(preview, "metric-worker-slow")
     (target,) = planned(preview, "sync-metrics")["targets"]
+    assert preview.result["actions"] == []
     assert target["argv"][-4:] == ["--", "--campaigns=active", "--max=50", "--json"]
     data_lab.social.control.write(["tiktok:code-40100"])
     refused = runbook.remediate(approve="sync-metrics")
@@ -150,7 +159,11 @@ def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, da
         ("meta", "tiktok", "youtube"), True
     )
     assert all(metrics.rows(name, since) == stored[name]["rows"] for name in stored)
-    assert_no_secret(run, metrics.secrets())
+
+    runbook.variables["ingestion_lag_max_lag_s"] = 600  # the worker is slow still: else the rows were late again by now
+    again = runbook.remediate(approve="sync-metrics")
+    assert (again.result["actions"], recommended(again)) == ([], []), again.result["findings"]
+    assert all(metrics.rows(name, since) == stored[name]["rows"] for name in stored)
 
 
 def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
@@ -158,6 +171,7 @@ def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Me
     with metrics.only_read():
         preview = runbook.remediate("--check", approve="free-clickhouse-space")
     diagnosed(preview, "clickhouse-disk-full-of-logs")
+    assert preview.result["actions"] == []
     targets = {(each["table"], each["partition_id"]) for each in planned(preview, "free-clickhouse-space")["targets"]}
     refused = runbook.remediate(approve="free-clickhouse-space")
     assert refused.result["outcome"] == "refused", "a destructive one needs the digest of its plan"
@@ -168,9 +182,9 @@ def test_old_logs_of_clickhouse_make_room(runbook: IngestionRunbook, metrics: Me
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
     assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")
     assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
+    standing = metrics.standing()
     again = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=digest)
-    assert again.result["actions"] == []
-    assert_no_secret(run, metrics.secrets())
+    assert (again.result["actions"], metrics.standing()) == ([], standing)
 
 
 def test_a_mutation_that_was_read_is_ended(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab) -> None:
@@ -181,14 +195,20 @@ def test_a_mutation_that_was_read_is_ended(runbook: IngestionRunbook, metrics: M
     diagnosed(diagnosis, "clickhouse-mutation-stuck")
     runbook.variables["ingestion_lag_kill_mutations"] = [f"metric_snapshots/{stuck}"]
     with metrics.only_read():
-        plan = runbook.run().result["plan"]
-    before = metrics.past()
-    run = runbook.remediate(approve="free-clickhouse-space", runbook_plan_digest=plan["digest"])
+        preview = runbook.remediate("--check", approve="free-clickhouse-space")
+    assert (preview.result["actions"], recommended(preview)) == ([], ["free-clickhouse-space"])
+    assert metrics.mutations() == [stuck]
+    approval, before = {"runbook_plan_digest": preview.result["plan"]["digest"]}, metrics.past()
+    run = runbook.remediate(approve="free-clickhouse-space", **approval)
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
     assert verdicts(run) == dict.fromkeys(("new_rows", "mutations", "rows_kept"), "resolved")
     assert (metrics.mutations(), metrics.past()) == ([], before)
     (action,) = run.result["actions"]
     assert [each["result"] for each in action["results"]] == ["killed"]
+    standing = metrics.standing()
+    again = runbook.remediate(approve="free-clickhouse-space", **approval)
+    assert (again.result["actions"], recommended(again)) == ([], []), again.result["findings"]
+    assert metrics.standing() == standing
 
 
 def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, data_lab: Lab, store: Store) -> None:
@@ -199,9 +219,8 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     runbook.variables |= {"ingestion_lag_retention_days": 60, "ingestion_lag_archive_uri": store.uri}
     with metrics.only_read():
         preview = runbook.remediate("--check", approve="archive-old-data")
-    assert recommended(preview) == ["archive-old-data"]
-    assert store.files == {}
-    plan, before = preview.result["plan"], metrics.past()
+    assert (preview.result["actions"], recommended(preview), store.files) == ([], ["archive-old-data"], {})
+    plan, before, sums = preview.result["plan"], metrics.past(), metrics.sums()
     targets = {("metric_snapshots", each["partition_id"]) for each in planned(preview, "archive-old-data")["targets"]}
     alone = runbook.remediate(approve="archive-old-data", runbook_plan_digest=plan["digest"])
     assert alone.result["outcome"] == "refused", "an irreversible one needs a second approver"
@@ -212,12 +231,17 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
     assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")
     assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
-    assert len(store.files) == len(targets)
+    (action,) = run.result["actions"]
+    kept = {each["partition_id"]: metrics.archived(each["archive"]) for each in action["results"]}
+    assert kept == {name: sums[name] for _, name in targets}, "the archive has other rows than there were"
+    assert {each["archive"].removeprefix(store.uri.removesuffix("/archive")) for each in action["results"]} == {
+        *store.files
+    }
     told = [each for each in run.result["notifications"] if each["purpose"] == "analytics"]
     assert [(each["stage"], each["status"]) for each in told][:1] == [("opened", "sent")]
     lines = [(line["type"], (line["data"] or {}).get("purpose")) for line in run.journal]
     acted = next(at for at, line in enumerate(lines) if line[0] == "action")
     assert lines.index(("notification", "analytics")) < acted, "the analytics team is told before"
+    standing, files = metrics.standing(), dict(store.files)
     again = runbook.remediate(approve="archive-old-data", **approval)
-    assert again.result["actions"] == []
-    assert_no_secret(run, metrics.secrets())
+    assert (again.result["actions"], metrics.standing(), store.files) == ([], standing, files)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,27 +19,38 @@ from incident_runbooks.lab.login import Login
 from incident_runbooks.lab.services.secret_files import fingerprint
 from incident_runbooks.lab.workloads import faults
 from incident_runbooks.lab.workloads.site import PROBE_EMAIL
+from support.payment_failure import assert_holds_no_secret
 from support.payments import PaymentsRunbook, World
 from support.platform import READING
 from support.runbook import Run
 
 JWT_SECRET = "jwt-secret"
+_TOKEN = re.compile(r"eyJ[\w-]+\.eyJ")
 
 Json = dict[str, Any]
 
 
+def assert_holds_neither_secret_nor_token(run: Run, secrets: list[str]) -> None:
+    """Nothing that the run wrote has one of the secrets, nor a JSON Web Token of anybody."""
+    assert_holds_no_secret(run, secrets)
+    files = [path for path in run.directory.rglob("*") if path.is_file()]
+    assert files, "nothing was written: it proves nothing"
+    for text in (run.output, *(path.read_text(encoding="utf-8", errors="replace") for path in files)):
+        assert _TOKEN.search(text) is None, "a token is in the record"
+
+
 class AuthRunbook(PaymentsRunbook):
-    """The playbook with the lab's inventory.
+    """The playbook with the lab's inventory; no run of it records a secret.
 
     Args:
-        lab: which is up, with the data plane.
+        world: of the lab, which is up with the data plane.
         directory: of the test.
     """
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
-        super().__init__(lab, directory, "auth_down")
+    def __init__(self, world: AuthWorld, directory: Path) -> None:
+        super().__init__(world.lab, directory, "auth_down")
         self.hosts |= {name: {} for name in ("redis", "auth", "vault")}
-        self._login = Login(lab)
+        self._world = world
 
     def run(self, *options: str, forget: bool = True, **extra: Any) -> Run:
         """Run it.
@@ -50,8 +62,10 @@ class AuthRunbook(PaymentsRunbook):
         """
         if forget:
             with suppress(RunbookError, redis.RedisError, OSError):  # nobody counts while Redis is down
-                self._login.forget_tries()
-        return super().run(*options, **extra)
+                self._world.login.forget_tries()
+        run = super().run(*options, **extra)
+        assert_holds_neither_secret_nor_token(run, [*self._world.secrets(), self.backend["kubernetes_api_key"]])
+        return run
 
 
 class AuthWorld(World):
@@ -89,6 +103,17 @@ class AuthWorld(World):
     def pods(self, app: str = "backend") -> set[str]:
         """Return the uids of an application's pods."""
         return {pod["metadata"]["uid"] for pod in self.cluster.pods(app)}
+
+    def standing(self) -> Json:
+        """Return what the remediations change: the pods, their templates' revisions, the Secret with the key."""
+        pods = [pod["metadata"] for app in ("backend", "redis") for pod in self.cluster.pods(app)]
+        workloads = (("deployments", "backend"), ("statefulsets", "redis"))
+        secret = self.cluster.get("secrets", JWT_SECRET, group="api/v1")
+        return {
+            "pods": {each["uid"] for each in pods if "deletionTimestamp" not in each},
+            "generations": [self.cluster.get(*each)["metadata"]["generation"] for each in workloads],
+            "secret": (secret["metadata"]["resourceVersion"], fingerprint(json.dumps(secret["data"], sort_keys=True))),
+        }
 
     def undo(self, fault: str) -> None:
         """Undo a fault of an object or of a fault file, sooner than the lab does it with all the rest."""

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.lab.lab import Lab
-from support.payments import PaymentsRunbook
-from support.platform import Cluster, wait_until
+from support.auth import assert_holds_neither_secret_nor_token
+from support.payments import PaymentsRunbook, World
+from support.platform import wait_until
 from support.runbook import Run
 
 DIAGNOSE, REMEDIATE, SYNC = (f"ingestion-lag-{name}" for name in ("diagnose", "remediate", "sync"))
 WORKER = "metric-worker"
 TABLE = "analytics.metric_snapshots"
+_SUMS = "count() AS total, sum(cityHash64(*)) AS checksum"
 _PARTITIONS = """
     SELECT database, table, partition_id, sum(rows) AS rows FROM system.parts
     WHERE active AND (database = 'analytics' OR table = 'query_log_0') GROUP BY 1, 2, 3
@@ -27,12 +29,22 @@ Json = dict[str, Any]
 
 
 class IngestionRunbook(PaymentsRunbook):
-    """The playbook, as who may remediate and nobody else."""
+    """The playbook, as who may remediate and nobody else; no run of it records a secret."""
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
-        super().__init__(lab, directory, "ingestion_lag")
+    def __init__(self, metrics: Metrics, directory: Path) -> None:
+        super().__init__(metrics.lab, directory, "ingestion_lag")
         self.hosts |= {"clickhouse": {}, "social": {}}
+        self._metrics = metrics
         self._next: list[str] | None = None
+
+    def run(self, *options: str, **extra: Any) -> Run:
+        """Run it."""
+        return self._without_secret(super().run(*options, **extra))
+
+    def _without_secret(self, run: Run) -> Run:
+        secrets = [*self._metrics.secrets(), self.backend["kubernetes_api_key"]]
+        assert_holds_neither_secret_nor_token(run, secrets)
+        return run
 
     def command(self, **extra: Any) -> list[str]:
         """Return what is run next."""
@@ -47,10 +59,10 @@ class IngestionRunbook(PaymentsRunbook):
         output, _ = self.start().communicate(timeout=120)
         result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
         assert result["run"]["mode"] == "rollback", output
-        return Run(0, output, result, self.journal(run.directory), run.directory)
+        return self._without_secret(Run(0, output, result, self.journal(run.directory), run.directory))
 
 
-class Metrics:
+class Metrics(World):
     """What the playbook acts on, by other ways than its own.
 
     Args:
@@ -58,8 +70,7 @@ class Metrics:
     """
 
     def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.cluster = Cluster(lab)
+        super().__init__(lab)
         self.clickhouse = lab.clickhouse.client
 
     def rows(self, platform: str | None = None, since: int = 0) -> int:
@@ -89,13 +100,34 @@ class Metrics:
         found = self.clickhouse.rows("SELECT mutation_id FROM system.mutations WHERE is_done = 0")
         return [str(each["mutation_id"]) for each in found]
 
+    def sums(self) -> dict[str, Json]:
+        """Return number and checksum of the rows of each partition of the metrics, by its id."""
+        found = self.clickhouse.rows(f"SELECT _partition_id AS id, {_SUMS} FROM {TABLE} GROUP BY id")
+        return {str(each.pop("id")): each for each in found}
+
+    def archived(self, uri: str) -> Json:
+        """Return the same of a file in the archive."""
+        (found,) = self.clickhouse.rows(f"SELECT {_SUMS} FROM url('{uri}', 'Native')")
+        return found
+
+    def standing(self) -> Json:
+        """Return what the remediations change: old rows, every mutation, the worker's template and its pods."""
+        pods = [pod["metadata"] for pod in self.cluster.pods(WORKER)]
+        return {
+            "past": self.past(),
+            "mutations": self.clickhouse.rows("SELECT table, mutation_id, is_done FROM system.mutations ORDER BY 1, 2"),
+            "generation": self.cluster.get("deployments", WORKER)["metadata"]["generation"],
+            "pods": {each["uid"] for each in pods if "deletionTimestamp" not in each},
+        }
+
     def paused(self) -> str | None:
         """Return which platforms the metric worker is told to leave out."""
         return self.cluster.environment(WORKER).get("METRIC_PAUSED_PLATFORMS")
 
     def secrets(self) -> list[str]:
         """Return what must be in no record."""
-        return [self.lab.clickhouse.password, *(each.token for each in self.lab.social.accounts)]
+        tokens = [each.token for each in self.lab.social.accounts]
+        return [*super().secrets(), self.lab.clickhouse.password, *tokens]
 
     @contextmanager
     def only_read(self, *, clickhouse: bool = True) -> Iterator[None]:
