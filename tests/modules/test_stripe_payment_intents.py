@@ -250,7 +250,7 @@ def test_a_change_that_was_not_answered_may_have_happened(api: Api) -> None:
     assert {asked.body for asked in posted} == {b"disabled=false"}
 
 
-def test_who_is_throttled_when_asking_again_does_not_know_what_became_of_it(
+def test_who_is_not_looked_at_when_asking_again_does_not_know_what_became_of_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stripe, "PAUSES_S", (0.0, 0.0))
@@ -266,6 +266,8 @@ def test_who_is_throttled_when_asking_again_does_not_know_what_became_of_it(
     assert became(server_error, throttled, patient=False) == ("rate_limited", True)
     forbidden = Reply(403, {"error": {"type": "invalid_request_error"}})
     assert became(server_error, throttled, throttled, throttled, patient=True) == ("rate_limited", True)
+    assert became(server_error, forbidden, patient=False) == ("forbidden", True)
+    assert became(server_error, throttled, forbidden, patient=True) == ("forbidden", True)
     assert became(throttled, throttled, forbidden, patient=True) == ("forbidden", False)
     assert became(throttled, server_error, throttled, throttled, patient=True) == ("rate_limited", True)
 

@@ -33,6 +33,8 @@ MOST_TYPES = 20
 LONGEST_IDEMPOTENCY_KEY = 255
 PAUSES_S = (1.0, 2.0, 4.0)
 _THROTTLED = frozenset({"rate_limited", "lock_timeout"})  # HTTP 429: nothing was done
+# What Stripe answers without a look at the request, and so at what became of it the first time
+_NOT_LOOKED_AT = _THROTTLED | {"invalid_auth", "key_expired", "forbidden"}
 _IDS = {
     "pi": re.compile(r"pi_[A-Za-z0-9_]{1,250}"),
     "we": re.compile(r"we_[A-Za-z0-9_]{1,250}"),
@@ -231,8 +233,7 @@ class StripeApi:
         if answer.status // 100 == 2:  # noqa: PLR2004 - the class of all successes
             return unusable(answer.status, answer.headers, changes=changes)
         failure = answer_failure(answer.status, answer.headers, answer.content, changes=changes)
-        # who is throttled when asking again does not learn what became of the first time
-        return replace(failure, may_have_happened=True) if http.lost and failure.cause in _THROTTLED else failure
+        return replace(failure, may_have_happened=True) if http.lost and failure.cause in _NOT_LOOKED_AT else failure
 
     def _id(self, what: str, kind: str, value: Any) -> str:
         """Return an identifier for a path; one such as ``..`` would lead elsewhere."""

@@ -137,7 +137,8 @@ class Sending:
         try:
             sent = self._retry(event) if self.way.method == event_resend.STRIPE_RETRY else self._replay(event)
         except StripeError as error:
-            self.results.append(self._result(event, event_resend.FAILED, error.failure.text, at))
+            became = event_resend.UNKNOWN if error.failure.may_have_happened else event_resend.FAILED
+            self.results.append(self._result(event, became, error.failure.text, at))
             raise
         # what is not known yet is unknown, should the database not answer any more
         self.results.append(self._result(event, event_resend.UNKNOWN, sent.reason, at))
