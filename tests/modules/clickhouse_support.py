@@ -57,8 +57,9 @@ def metrics(part: ClickHousePart, name: str, months: list[int], table: str = "m"
 
 
 def add(part: ClickHousePart, name: str, ago: int, table: str = "m", rows: int = ROWS) -> None:
-    """Rows of the first two days of a month, or of the last minutes."""
-    start = f"toDateTime(toStartOfMonth(addMonths(now(), -{ago}))) + number" if ago else "now() - number"
+    """Rows of the first two days of a month, or of the last minutes of this one."""
+    first = f"toDateTime(toStartOfMonth(addMonths(now(), -{ago})))"
+    start = f"{first} + number" if ago else f"greatest(now() - number, {first})"
     part.client.run(
         f"INSERT INTO {name}.{table} (created_at, platform, campaign_id, reach, kind)"
         f" SELECT {start}, 'meta', number, if(number % 3 = 0, NULL, number / 7), 'a b'"

@@ -15,6 +15,8 @@ from incident_runbooks.lab.clickhouse.part import ClickHousePart
 
 __all__ = ["either"]
 
+KEPT = 180  # days: more than the beginning of the month three ago can be old, and less than that of nine ago
+
 
 def look(part: ClickHousePart, name: str, **given: Any) -> dict[str, Any]:
     return run(SPEC, part, name, **given)
@@ -44,17 +46,17 @@ def test_each_partition_is_judged(either: ClickHousePart) -> None:
     name = database(either)
     metrics(either, name, [9, 3, 1, 0])
     metrics(either, name, [9], "other")
-    result = look(either, name, table="m", retention_days=120)
+    result = look(either, name, table="m", retention_days=KEPT)
     own = sorted((each for each in result["partitions"] if each["table"] == "m"), key=lambda each: each["partition_id"])
     assert [each["reason"] for each in own] == ["older", "too_young", "current_period", "current_period"]
     assert [each["eligible"] for each in own] == [True, False, False, False]
     newest = either.client.value(
-        f"SELECT toString(max(created_at)) FROM {name}.m WHERE created_at < now() - 86400 * 120"
+        f"SELECT toString(max(created_at)) FROM {name}.m WHERE created_at < now() - 86400 * {KEPT}"
     )
     assert own[0]["newest"] == newest
     assert result["eligible"] == {"partitions": 1, "rows": ROWS, "bytes": own[0]["bytes"]}
     assert {each["reason"] for each in result["partitions"] if each["table"] == "other"} == {"not_asked"}
-    assert look(either, name, table="m", retention_days=120, check_mode=True)["eligible"] == result["eligible"]
+    assert look(either, name, table="m", retention_days=KEPT, check_mode=True)["eligible"] == result["eligible"]
 
 
 def test_a_table_not_partitioned_by_time_has_nothing_that_is_old(either: ClickHousePart) -> None:
