@@ -2,5 +2,6 @@
 """Stripe as a process of the lab: one account in test mode, its API, its webhooks, and its status page.
 
 What it is held to: docs.stripe.com's reference, the typed parameters and resources of the official ``stripe`` package
-(the tests check it against them), and what clients have reported of errors. It moves no money.
+and Stripe's published OpenAPI description (the tests check it against both), and what clients have reported of errors.
+It moves no money.
 """

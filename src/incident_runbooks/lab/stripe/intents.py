@@ -45,6 +45,7 @@ class PaymentIntents:
         """``POST /v1/payment_intents``, with ``confirm=true`` confirmed at once."""
         params = asked.params()
         params.require("amount", "currency")
+        params.check_hash("automatic_payment_methods", ("allow_redirects", "enabled"))
         expand = params.expand(_EXPANDABLE)
         confirm = params.flag("confirm")
         if not confirm and "error_on_requires_action" in params:
@@ -68,7 +69,7 @@ class PaymentIntents:
         """``GET /v1/payment_intents``."""
         params = asked.params()
         expand = {each.removeprefix("data.") for each in params.expand(f"data.{each}" for each in _EXPANDABLE)}
-        bounds, customer = params.created(), params.text("customer")
+        bounds, customer = params.created(), params.text("customer") or params.text("customer_account")
         ordered = newest_first(self._world.intents.values(), lambda each: not each.livemode)
         shown, envelope = page(
             ordered, params, kind=_KIND, url=URL, matches=lambda each: not customer and within(each.created, bounds)
@@ -141,7 +142,8 @@ class PaymentIntents:
         self._events.emit(told, intent_view(intent), asked)
 
     def _ask_customer(self, intent: Intent, params: Params, asked: Asked) -> None:
-        if params.flag("error_on_requires_action") or params.flag("off_session"):
+        absent = params.flag("off_session", or_one_of=("one_off", "recurring"))
+        if params.flag("error_on_requires_action") or absent:
             of = Card(DECLINED, "visa", "3184", "authentication_required", "authentication_required")
             intent.charge = None
             self._decline(intent, of, asked)
