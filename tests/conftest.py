@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +156,17 @@ def pg(request: pytest.FixtureRequest, server_of: Callable[[Binaries | str], Pos
     return server_of(request.param)
 
 
+# which lab a fixture takes: with a cluster, with payments, with the data plane
+_KINDS = {
+    "cluster_lab": (True, False, False),
+    "payments_lab": (True, True, False),
+    "data_lab": (True, True, True),
+}
+_AHEAD = 150  # tests; a lab that is started again costs as much as one that idles for a minute
+
+
 class _Labs:
-    """Starts a lab when a test first needs it, one of each kind, and removes them at the end."""
+    """Starts a lab when a test first needs it, one of each kind; removes it when none of the next tests does."""
 
     def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self._tmp_path_factory = tmp_path_factory
@@ -177,16 +186,36 @@ class _Labs:
             lab.up(cluster=cluster, payments=payments, data=data)
         return self._running[kind]
 
+    def keep(self, tests: Iterable[pytest.Item]) -> None:
+        """Remove those with a cluster that none of these tests takes: they work all the time, with nobody there."""
+        names = {name for each in tests if isinstance(each, pytest.Function) for name in each.fixturenames}
+        for kind in {*_KINDS.values()} - {_KINDS[name] for name in names & {*_KINDS}}:
+            if lab := self._running.pop(kind, None):
+                lab.down()
+
     def down(self) -> None:
-        for lab in self._running.values():
-            lab.down()
+        """Remove all of them."""
+        while self._running:
+            self._running.popitem()[1].down()
+
+
+_LABS = pytest.StashKey[_Labs]()
 
 
 @pytest.fixture(scope="session")
-def _labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Labs]:
-    labs = _Labs(tmp_path_factory)
+def _labs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Labs]:
+    labs = request.config.stash[_LABS] = _Labs(tmp_path_factory)
     yield labs
     labs.down()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Between files, remove the labs that are not needed soon."""
+    labs = item.config.stash.get(_LABS, None)
+    if labs and nextitem and nextitem.path != item.path:
+        coming = item.session.items.index(nextitem)
+        labs.keep(item.session.items[coming : coming + _AHEAD])
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from incident_runbooks.lab.clickhouse import seed, small_disk, states
 from incident_runbooks.lab.clickhouse.part import ClickHousePart
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.social.meta import REGAIN_MINUTES
 from incident_runbooks.lab.workloads import npm
 from incident_runbooks.lab.workloads.npm import CALLS_VARIABLE
@@ -22,7 +23,7 @@ from incident_runbooks.lab.workloads.platforms import PLATFORMS
 from support.clickhouse import running, started
 from support.servers import installations
 from support.social import Social
-from support.workloads import Workload, database_environ, eventually, free_port
+from support.workloads import Workload, database_environ, eventually
 
 pytestmark = pytest.mark.parametrize("pg", installations()[:1], indirect=True)
 

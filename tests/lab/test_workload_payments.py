@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from incident_runbooks.lab import processes
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.processes import base_environ
 from incident_runbooks.lab.stripe import part as stripe_part
 from incident_runbooks.lab.stripe.part import StripePart
@@ -25,7 +26,7 @@ from incident_runbooks.lab.workloads.backend import stripe as signatures
 from incident_runbooks.lab.workloads.npm import CALLS_VARIABLE
 from incident_runbooks.lab.workloads.stripe_seed import PAYMENTS_QUERY, stripe_seed
 from support.servers import installations
-from support.workloads import Workload, database_environ, eventually, free_port
+from support.workloads import Workload, database_environ, eventually
 
 pytestmark = pytest.mark.parametrize("pg", installations()[:1], indirect=True)
 

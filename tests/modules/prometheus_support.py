@@ -20,6 +20,7 @@ import yaml
 from modules.k8s_support import until
 
 from incident_runbooks.lab.binaries import find_program
+from incident_runbooks.lab.ports import free_port
 
 SCRAPE = "250ms"
 
@@ -111,13 +112,6 @@ class RealPrometheus:
     def wait_for(self, query: str) -> None:
         """Wait until a query has an answer."""
         until(lambda: self.ask(query), query)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.server_close()
-    return server.server_port
 
 
 def payments(success_per_s: float, failed_per_s: float) -> Callable[[], str]:

@@ -15,7 +15,7 @@ import trustme
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import censor, conclude
 from ansible_collections.brandconnect.incidents.plugins.modules.redis_info import SPEC
-from incident_runbooks.lab.services.process import free_port
+from incident_runbooks.lab.ports import free_port
 from support.redis import HOST, PASSWORD, RedisServer, Starter, eventually, redis_server, running
 
 __all__ = ["redis_server"]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from incident_runbooks.lab.binaries import find_program
-from incident_runbooks.lab.services.process import free_port
+from incident_runbooks.lab.ports import free_port
 
 HOST = "127.0.0.1"
 PASSWORD = "c4n4ry/redis passwörd"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, collect, spawn
 from incident_runbooks.lab.server import HOST
 from incident_runbooks.lab.workloads.site import Credentials
@@ -85,11 +85,7 @@ def lay_out(directory: Path) -> ClusterPart:
     """Make the cluster's directory in the lab's *directory*, and choose its ports."""
     own = directory / _FOLDER
     own.mkdir(mode=0o700)
-    with socket.socket() as probe, socket.socket() as other:
-        probe.bind((HOST, 0))
-        other.bind((HOST, 0))
-        port, kubelet_port = (int(each.getsockname()[1]) for each in (probe, other))
-        return ClusterPart(own, port, kubelet_port, Credentials.generate())
+    return ClusterPart(own, free_port(), free_port(), Credentials.generate())
 
 
 def start(part: ClusterPart, *, mark: Mapping[str, str]) -> ProcessRecord:

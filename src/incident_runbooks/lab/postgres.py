@@ -23,6 +23,7 @@ import psutil
 
 from incident_runbooks.errors import RunbookError
 from incident_runbooks.lab.binaries import Binaries
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.processes import (
     ProcessRecord,
     RunAs,
@@ -266,12 +267,13 @@ def _pid_file(server: Server) -> list[str]:
 
 
 def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
-    raise RunbookError(f"Looking for a free port on {HOST}: there is none")
+    if not preferred:
+        return free_port()
+    with socket.socket() as probe, suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, preferred))
+        return preferred
+    return free_port()
 
 
 def _log_after(server: Server, offset: int) -> str:

@@ -15,10 +15,11 @@ from incident_runbooks.lab.binaries import Program, debian
 from incident_runbooks.lab.clickhouse import old_server, small_disk
 from incident_runbooks.lab.clickhouse.client import Client
 from incident_runbooks.lab.clickhouse.logins import USER, write_logins
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, spawn
 from incident_runbooks.lab.server import HOST, Login
 from incident_runbooks.lab.services import process
-from incident_runbooks.lab.services.process import free_port, wait_until
+from incident_runbooks.lab.services.process import wait_until
 
 NAME = "clickhouse"
 DATABASE = "analytics"

@@ -11,8 +11,8 @@ from typing import Any
 from incident_runbooks.lab.communications import world
 from incident_runbooks.lab.communications.control import Control
 from incident_runbooks.lab.communications.keys import Keys
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import free_port
 
 __all__ = ["NAME", "CommunicationsPart", "answers", "lay_out", "start", "wait_until_they_answer"]
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from incident_runbooks.lab.ingress.control import Control
 from incident_runbooks.lab.ingress.settings import CERTIFICATE, Settings
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.server import HOST
-from incident_runbooks.lab.services.process import ServiceProcess, free_port
+from incident_runbooks.lab.services.process import ServiceProcess
 from incident_runbooks.lab.workloads.manifests import NAMESPACE
 
 NAME = "ingress"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.lab.binaries import Program
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.processes import ProcessRecord, RunAs, base_environ, spawn
 from incident_runbooks.lab.server import HOST
 from incident_runbooks.lab.services import process
-from incident_runbooks.lab.services.process import free_port, wait_until
+from incident_runbooks.lab.services.process import wait_until
 
 NAME = "prometheus"
 JOB = "backend"

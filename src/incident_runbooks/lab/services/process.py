@@ -8,7 +8,6 @@ import asyncio
 import http.client
 import logging
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -111,13 +110,6 @@ def wait_until(
         time.sleep(_POLL_S)
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:] if log.exists() else []
     raise RunbookError(f"Starting the lab's {what}: {' | '.join(said) or 'no answer'}", hint=str(log))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def print_failure(error: BaseException) -> None:

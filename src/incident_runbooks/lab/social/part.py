@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import free_port
 from incident_runbooks.lab.social import accounts
 from incident_runbooks.lab.social.accounts import PLATFORMS, Account
 from incident_runbooks.lab.social.control import Control

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from incident_runbooks.errors import RunbookError
+from incident_runbooks.lab.ports import free_port
 from incident_runbooks.lab.services.part import ServicePart, answers, start, wait_until_they_answer
-from incident_runbooks.lab.services.process import free_port
 from incident_runbooks.lab.stripe.control import Control
 from incident_runbooks.lab.stripe.keys import Keys
 
