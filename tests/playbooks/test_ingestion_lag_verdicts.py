@@ -12,6 +12,7 @@ import pytest
 
 from support.ingestion_facts import (
     DISK,
+    FULL,
     HIDDEN,
     KILL,
     PAUSED,
@@ -53,6 +54,17 @@ def space(before: Json | None, after: Json, result: str = "dropped", mutations: 
         "__ingestion_lag_space_now": {"found": {"parts": after, "disk": DISK | {"mutations": named}}},
         "__ingestion_lag_cause": told(STUCK if mutations else {}),
         **KILL,
+    }
+
+
+def left(ratio: float, *, volumes: int = 1, returned: bool | None = True, **disk: Any) -> Json:
+    """What is used of a disk after a remediation, by the metrics of the volume of a server that does not know it."""
+    told_by = {"answers": {"used_ratio": VALUE | {"value": ratio}, "volumes": VALUE | {"value": volumes}}}
+    found = {"disk": DISK | {"used_ratio": None, "disks": None} | disk, "parts": AFTER, "volume": told_by}
+    return space(BEFORE, AFTER) | {
+        "__ingestion_lag_archived": {"results": [], "space": {"returned": returned}},
+        "__ingestion_lag_space_now": {"found": found},
+        "__ingestion_lag_cause": told(FULL),
     }
 
 
@@ -104,6 +116,12 @@ VERDICTS = (
         *("the mutation", "space", space(BEFORE, AFTER, mutations=("metric_snapshots/mutation_4.txt",))),
         *("mutations", "unresolved", "still_there"),
     ),
+    Verdict("space, by metrics", "space", left(0.4), "disk", "resolved"),
+    Verdict("none, by metrics", "space", left(0.97), "disk", "unresolved", "still_full"),
+    Verdict("not yet, by metrics", "space", left(0.97, returned=None), "disk", "unverified", "space_not_returned"),
+    Verdict("of which volume", "space", left(0.4, volumes=2), "disk", "unverified", "not_known"),
+    Verdict("no share of a volume", "space", left(-0.4), "disk", "unverified", "not_known"),
+    Verdict("full, whatever metrics say", "space", left(0.4, used_ratio=0.97), "disk", "unresolved", "still_full"),
     Verdict("ingested", "limits", lines(stored_meta=3), "limits", "resolved"),
     Verdict("limited", "limits", lines(rate_limit_meta=3, truncated=1), "limits", "unresolved", "still_limited"),
     Verdict("cut off", "limits", lines(stored_meta=3, truncated=1), "limits", "unverified", "not_all_read"),

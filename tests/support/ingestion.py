@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from incident_runbooks.lab.clickhouse.part import ClickHousePart
 from incident_runbooks.lab.lab import Lab
 from support.auth import assert_holds_neither_secret_nor_token
 from support.payments import PaymentsRunbook, World
@@ -19,10 +20,11 @@ from support.runbook import Run
 DIAGNOSE, REMEDIATE, SYNC = (f"ingestion-lag-{name}" for name in ("diagnose", "remediate", "sync"))
 WORKER = "metric-worker"
 TABLE = "analytics.metric_snapshots"
+_PARTITION = "splitByChar('_', _part)[1]"  # 18.16 has no column _partition_id
 _SUMS = "count() AS total, sum(cityHash64(*)) AS checksum"
 _PARTITIONS = """
-    SELECT database, table, partition_id, sum(rows) AS rows FROM system.parts
-    WHERE active AND (database = 'analytics' OR table = 'query_log_0') GROUP BY 1, 2, 3
+    SELECT database, table, partition_id, sum(rows) AS total FROM system.parts
+    WHERE active AND (database = 'analytics' OR table = 'query_log_0') GROUP BY database, table, partition_id
 """
 
 Json = dict[str, Any]
@@ -33,7 +35,7 @@ class IngestionRunbook(PaymentsRunbook):
 
     def __init__(self, metrics: Metrics, directory: Path) -> None:
         super().__init__(metrics.lab, directory, "ingestion_lag")
-        self.hosts |= {"clickhouse": {}, "social": {}}
+        self.hosts |= {"clickhouse": metrics.part.variables(), "social": {}}
         self._metrics = metrics
         self._next: list[str] | None = None
 
@@ -67,11 +69,17 @@ class Metrics(World):
 
     Args:
         lab: which is up, with the data plane.
+        part: the ClickHouse that metrics go to; the lab's own unless said.
+
+    Attributes:
+        part: that one.
+        clickhouse: how it is asked.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, part: ClickHousePart | None = None) -> None:
         super().__init__(lab)
-        self.clickhouse = lab.clickhouse.client
+        self.part = part or lab.clickhouse
+        self.clickhouse = self.part.client
 
     def rows(self, platform: str | None = None, since: int = 0) -> int:
         """Count the rows of a platform that are newer than a Unix time."""
@@ -88,7 +96,7 @@ class Metrics(World):
 
     def partitions(self) -> dict[tuple[str, str], int]:
         """Return the rows of each partition by table and id."""
-        return {(each["table"], each["partition_id"]): each["rows"] for each in self.clickhouse.rows(_PARTITIONS)}
+        return {(each["table"], each["partition_id"]): each["total"] for each in self.clickhouse.rows(_PARTITIONS)}
 
     def past(self) -> dict[tuple[str, str], int]:
         """The same without this month's, into which the metric worker writes."""
@@ -102,20 +110,21 @@ class Metrics(World):
 
     def sums(self) -> dict[str, Json]:
         """Return number and checksum of the rows of each partition of the metrics, by its id."""
-        found = self.clickhouse.rows(f"SELECT _partition_id AS id, {_SUMS} FROM {TABLE} GROUP BY id")
+        found = self.clickhouse.rows(f"SELECT {_PARTITION} AS id, {_SUMS} FROM {TABLE} GROUP BY id")
         return {str(each.pop("id")): each for each in found}
 
     def archived(self, uri: str) -> Json:
-        """Return the same of a file in the archive."""
-        (found,) = self.clickhouse.rows(f"SELECT {_SUMS} FROM url('{uri}', 'Native')")
+        """Return the same of a file in the archive, as the current engine reads it."""
+        (found,) = self.lab.clickhouse.client.rows(f"SELECT {_SUMS} FROM url('{uri}', 'Native')")
         return found
 
     def standing(self) -> Json:
         """Return what the remediations change: old rows, every mutation, the worker's template and its pods."""
         pods = [pod["metadata"] for pod in self.cluster.pods(WORKER)]
+        mutations = "SELECT table, mutation_id, is_done FROM system.mutations ORDER BY table, mutation_id"
         return {
             "past": self.past(),
-            "mutations": self.clickhouse.rows("SELECT table, mutation_id, is_done FROM system.mutations ORDER BY 1, 2"),
+            "mutations": self.clickhouse.rows(mutations),
             "generation": self.cluster.get("deployments", WORKER)["metadata"]["generation"],
             "pods": {each["uid"] for each in pods if "deletionTimestamp" not in each},
         }
@@ -127,7 +136,7 @@ class Metrics(World):
     def secrets(self) -> list[str]:
         """Return what must be in no record."""
         tokens = [each.token for each in self.lab.social.accounts]
-        return [*super().secrets(), self.lab.clickhouse.password, *tokens]
+        return [*super().secrets(), self.lab.clickhouse.password, self.part.password, *tokens]
 
     @contextmanager
     def only_read(self, *, clickhouse: bool = True) -> Iterator[None]:
