@@ -3,115 +3,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-from typing import Any
-
 import pytest
-import yaml
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.log_lines import line_text
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.log_patterns import compile_patterns
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause import (
     CAUSES,
-    payment_cause,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_cause_facts import Limits
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.modules.payment_cause import SPEC, run
-from support.runbook import ROOT
-
-NOW = dt.datetime(2026, 11, 24, 15, 0, tzinfo=dt.UTC)
-LIMITS = Limits(
-    failure_ratio=0.05, min_events=20, min_lines=3, throttled_ratio=0.01, account_rps=25, slow_s=2, recent_s=300
+from support.payment_facts import (
+    ALL,
+    CLUSTER_DOWN,
+    CUT_OFF,
+    ELSEWHERE,
+    INCIDENT,
+    NO_METRICS,
+    ONE,
+    PAGE_UNKNOWN,
+    PODS,
+    THROTTLED,
+    WRONG,
+    Json,
+    api,
+    failing,
+    judged,
+    logs,
+    metrics,
+    status,
+    stored_key,
+    workload,
 )
-PODS = ("a", "b")
-RIGHT, WRONG = "0123456789ab", "ba9876543210"
-
-Json = dict[str, Any]
-
-
-def status(said: str = "ok", *, relevant: bool = False, **changes: Any) -> Json:
-    return {"status": said, "affected_relevant": relevant, "fresh": True, "message": None} | changes
-
-
-INCIDENT = status("down", relevant=True)
-ELSEWHERE = status("degraded")
-PAGE_UNKNOWN = status("unknown", cause="unreachable", message="no URL answered", fresh=False)
-
-
-def api(cause: str | None = None, latency_s: float | None = 0.2, **changes: Any) -> Json:
-    return {
-        "reachable": cause in (None, "forbidden"),
-        "cause": cause,
-        "message": cause,
-        "latency_s": latency_s,
-    } | changes
-
-
-def workload(pods: tuple[str, ...] = PODS, **changes: Any) -> Json:
-    entries = [{"name": name, "deleting": False} for name in pods]
-    return {"reachable": True, "pods_total": len(pods), "pods": entries, "message": None} | changes
-
-
-def logs(age_s: float | None = 5, **classes: dict[str, int]) -> Json:
-    last = (NOW - dt.timedelta(seconds=age_s)).isoformat() if age_s is not None else None
-    found = {name: {"count": sum(pods.values()), "pods": pods, "last_at": last} for name, pods in classes.items()}
-    return {"reachable": True, "pods_total": 2, "pods_read": 2, "pods_unread": [], "truncated": [], "classes": found}
-
-
-ALL, ONE = {"a": 40, "b": 40}, {"b": 40}
-CUT_OFF = {"truncated": [{"pod": "a"}]}
-
-
-def stored_key(fingerprint: str = RIGHT, older: tuple[str, ...] = (), **changes: Any) -> Json:
-    return {
-        "reachable": True,
-        "exists": True,
-        "message": None,
-        "unknown": [],
-        "changed_at": "2026-11-24T14:00:00Z",
-        "keys": {"STRIPE_SECRET_KEY": {"exists": True, "empty": False, "fingerprint": fingerprint}},
-        "pods_older": [{"name": name, "started_at": "2026-11-24T12:00:00Z"} for name in older],
-    } | changes
-
-
-def metrics(ratio: float | None = 0.0, events: float | None = 200, **others: Any) -> Json:
-    reasons, statuses = others.pop("reasons", {}), others.pop("statuses", {})
-    values = {"failure_ratio": ratio, "events": events, "calls_per_s": 4.0, "throttled_ratio": 0.0} | others
-    values = {"trouble_ratio": ratio} | values
-    results = {
-        name: {"status": "no_data" if value is None else "value", "value": value} for name, value in values.items()
-    }
-    series = [{"labels": {"reason": reason}, "value": count} for reason, count in reasons.items()]
-    results["failed_by_reason"] = {"status": "value" if series else "no_data", "value": None, "series": series}
-    series = [{"labels": {"status": status}, "value": count} for status, count in statuses.items()]
-    results["calls_by_status"] = {"status": "value" if series else "no_data", "value": None, "series": series}
-    return {"reachable": True, "message": None, "answers": results}
-
-
-NO_METRICS: Json = {"reachable": False, "cause": "refused", "message": "connection refused", "answers": {}}
-CLUSTER_DOWN: Json = {"reachable": False, "cause": "timeout", "message": "the API server did not answer"}
-HEALTHY: Json = {
-    "status": status(),
-    "api": api(),
-    "workload": workload(),
-    "logs": logs(),
-    "stored_key": stored_key(),
-    "metrics": metrics(),
-}
-
-
-def judged(expected: str | None = RIGHT, **given: Any) -> Json:
-    facts = HEALTHY | {"stored_key_name": "STRIPE_SECRET_KEY", "expected_fingerprint": expected} | given
-    return payment_cause(facts, LIMITS, NOW)
-
-
-def failing(reason: str, ratio: float = 0.9) -> Json:
-    return metrics(ratio, reasons={reason: ratio * 200})
-
-
-THROTTLED = metrics(0.4, throttled_ratio=0.4, calls_per_s=60.0, reasons={"rate_limit": 80.0})
 
 # One block for each row of the decision table: the row itself, then the same with parts unknown or otherwise
 ROWS: dict[str, tuple[str, Json]] = {
@@ -556,111 +476,6 @@ def test_what_only_the_log_says_is_said_to_be_so() -> None:
 def test_an_outage_shows_on_the_pods_that_get_server_errors() -> None:
     agree = ROWS["outage: the page and the pods agree, with more answers 429"][1]
     assert judged(**agree | {"logs": logs(stripe_side=ONE, rate_limit={"a": 90})})["pods"] == ["b"]
-
-
-DEFAULTS = yaml.safe_load((ROOT / "roles/payment_failure/defaults/main.yml").read_text(encoding="utf-8"))
-LOCKED = (
-    "This object cannot be accessed right now because another API request or Stripe process is currently accessing it."
-)
-
-
-def line(message: str = "payment failed", **err: str) -> str:
-    return json.dumps({"level": "error", "msg": message, "err": err})
-
-
-LINES: dict[str, tuple[str | None, str]] = {
-    "lock: the code of a JSON line": ("lock", line(type="StripeRateLimitError", message="x", code="lock_timeout")),
-    "lock: Stripe's text": ("lock", f"StripeRateLimitError: {LOCKED}"),
-    "lock: an object as node prints it": ("lock", "  code: 'lock_timeout',"),
-    "lock: PostgreSQL's setting": (None, line('unrecognized configuration parameter "lock_timeout"')),
-    "lock: a statement": (None, "2026-11-24 15:00:00 UTC LOG:  statement: SET lock_timeout = '2s'"),
-    "auth: the class of a JSON line": ("auth", line(type="StripeAuthenticationError", message="x")),
-    "auth: the code of a JSON line": ("auth", line(type="Error", message="x", code="api_key_expired")),
-    "auth: a line of text": ("auth", "ERROR [Payments] StripeAuthenticationError: Expired"),
-    "auth: Stripe's text": ("auth", line("Expired API Key provided: sk_live_***0000")),
-    "auth: an object as node prints it": ("auth", "  code: 'api_key_expired',"),
-    "auth: a user agent": (None, '127.0.0.1 - - "GET / HTTP/1.1" 200 5 "-" "api_key_expired"'),
-    "auth: a path": (None, '127.0.0.1 - - "GET /StripeAuthenticationError HTTP/1.1" 404 5 "-" "curl"'),
-    "auth: a user agent in JSON": (None, json.dumps({"msg": "GET /", "ua": "code: 'api_key_expired'"})),
-    "permission: the class of a JSON line": ("permission", line(type="StripePermissionError", message="x")),
-    "permission: a user agent": (None, '127.0.0.1 - - "GET / HTTP/1.1" 200 5 "-" "StripePermissionError"'),
-    "rate limit stays one": ("rate_limit", line(type="StripeRateLimitError", message="x", code="rate_limit")),
-}
-
-
-@pytest.mark.parametrize(("name", "text"), LINES.values(), ids=LINES)
-def test_what_the_roles_patterns_take_for_an_error_of_stripe(name: str | None, text: str) -> None:
-    patterns = compile_patterns(DEFAULTS["payment_failure_log_patterns"])
-    assert patterns.classify(line_text(text.encode())) == name
-    assert not patterns.every_line
-    if name:
-        assert any(word in text.encode().lower() for word in patterns.words), "it would not be looked at"
-
-
-def claimed(*findings: tuple[str, str, str, str]) -> str | None:
-    """What the header says on the status page, where these findings are all there are."""
-    header = yaml.safe_load((ROOT / "roles/payment_failure/meta/runbook.yml").read_text(encoding="utf-8"))
-    (page,) = (notice for notice in header["messages"]["notices"] if notice["purpose"] == "status_page")
-    have = {finding[:3] for finding in findings} | {finding[:4] for finding in findings}
-    for entry in page["component_status"]:
-        wanted = [
-            {(each["check"], each["component"], state, *cause) for state in each["status"] for cause in causes}
-            for each in entry["findings"]
-            for causes in [[(cause,) for cause in each.get("cause", [])] or [()]]
-        ]
-        if all(choices & have for choices in wanted):
-            return str(entry["status"])
-    return None
-
-
-def test_the_status_page_claims_what_is_proved() -> None:
-    outage = ("payment_cause", "backend", "degraded", "stripe_outage")
-    page, pods = (
-        ("stripe_status", "stripe", "down", "stripe_incident"),
-        ("logs", "backend", "degraded", "stripe_errors"),
-    )
-    assert claimed(outage, ("stripe_api", "stripe", "down", "timeout")) is None
-    assert claimed(outage, page) is None
-    assert claimed(outage, pods) is None
-    assert claimed(outage, page, pods) == "partial_outage"
-    assert claimed(outage, ("failure_ratio", "prometheus", "degraded", "failing")) == "partial_outage"
-
-
-WELL = metrics(0.0, 200)
-
-
-def endpoint(problem: str | None = None, message: str | None = None) -> Json:
-    """What stripe_webhook_endpoints says."""
-    return {"reachable": True, "problems": [{"problem": problem, "message": message}] if problem else []}
-
-
-IN_THE_WAY: dict[str, tuple[str | None, Json]] = {
-    "nothing": (None, {}),
-    "an incident": ("unresolved incident", {"status": INCIDENT}),
-    "the page is unknown": ("status page", {"status": PAGE_UNKNOWN}),
-    "the page is stale": ("status page", {"status": status(fresh=False)}),
-    "slow": ("slow", {"api": api(latency_s=2.9)}),
-    "how fast is unknown": ("fast", {"api": api(latency_s=None)}),
-    "our own request is refused": ("own request", {"api": api("forbidden")}),
-    "our own request was not made": ("own request", {"api": {}}),
-    "throttled": ("turns 50% of the calls away", {"metrics": metrics(throttled_ratio=0.5, calls_per_s=80.0)}),
-    "throttled is unknown": ("how many calls", {"metrics": metrics(throttled_ratio=None)}),
-    "payments failed of late": ("10.0% of the payments", {"metrics": metrics(trouble_ratio=0.1)}),
-    "nobody pays": ("no payment shows", {"metrics": metrics(trouble_ratio=None)}),
-    "no metrics": ("no payment shows", {"metrics": NO_METRICS}),
-    "one payment got through": ("1 payments are too few", {"metrics": metrics(0.0, 1)}),
-    "the webhook endpoint was not looked at": ("is not known: not asked", {"webhooks": {}}),
-    "the key may not look": ("is not known: may not", {"webhooks": {"reachable": False, "message": "may not"}}),
-    "events are not delivered": ("we_1 is disabled", {"webhooks": endpoint("disabled", "we_1 is disabled")}),
-    "there are two endpoints": (None, {"webhooks": endpoint("duplicates", "we_2 delivers to the same URL")}),
-}
-
-
-@pytest.mark.parametrize(("part", "given"), IN_THE_WAY.values(), ids=IN_THE_WAY)
-def test_what_speaks_against_moving_money_is_named(part: str | None, given: Json) -> None:
-    said = judged(**{"metrics": WELL, "webhooks": endpoint()} | given)["in_the_way"]
-    assert (said == []) is (part is None), said
-    assert part is None or any(part in text for text in said), said
 
 
 @pytest.mark.parametrize(
