@@ -77,13 +77,17 @@ def quiet(breached: Breached) -> dict[str, Any]:
     return {"since": since.isoformat(), "until": before.isoformat(), "table": "audit_copy"}
 
 
-def changed(times: dict[str, Any], assignment: str, count: int, condition: str = "true") -> str:
-    """Change so many rows of that time: reads of the customer with most of them, or what the condition says."""
-    within = f"created_at >= '{times['since']}' AND created_at < '{times['until']}' AND {condition}"
+def changed(times: dict[str, Any], assignment: str, count: int) -> str:
+    """Change so many rows of that time: reads of customers who came from there before as well."""
+    within = f"created_at >= '{times['since']}' AND created_at < '{times['until']}'"
+    before = (
+        "SELECT FROM public.audit_copy AS earlier WHERE earlier.actor_id = read.actor_id"
+        f" AND earlier.ip_address = read.ip_address AND earlier.created_at < '{times['since']}'"
+    )
     return (
         f"UPDATE public.audit_copy SET {assignment} WHERE id IN"  # noqa: S608 - constants
-        f" (SELECT id FROM public.audit_copy WHERE {within} AND ip_address <<= '198.18.0.0/15' AND {READS}"
-        f" ORDER BY id LIMIT {count})"
+        f" (SELECT id FROM public.audit_copy AS read WHERE {within} AND ip_address <<= '198.18.0.0/15' AND {READS}"
+        f" AND EXISTS ({before}) ORDER BY id LIMIT {count})"
     )
 
 
