@@ -47,7 +47,7 @@ def environ_of(process: psutil.Process) -> dict[str, str]:
 
 
 def test_from_fault_to_report(temporary: Path, runbook_home: Path, tmp_path: Path) -> None:
-    done = subprocess.run(COMMAND, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    done = subprocess.run(COMMAND, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
     result = json.loads(done.stdout)
     assert (done.returncode, result["outcome"]) == (0, "resolved"), done.stderr
     journal = runbook_home / "incidents" / result["incident"]["id"] / "journal.jsonl"

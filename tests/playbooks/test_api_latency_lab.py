@@ -118,7 +118,9 @@ def resolved(
     seen, (name,) = runbook.seen, recommended(preview)
     wait_until(lambda: seen.is_slow(route, OBJECTIVE_S), f"{route} is slow in every pod")
     run = runbook.remediate(approve=name)
-    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    seen_then = [(each["check"], each["cause"], each["summary"]) for each in run.result["findings"]]
+    told = (run.result["errors"], run.result["actions"], run.result["verification"], seen_then)
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), told
     (action,) = run.result["actions"]
     assert (action["id"], action["status"], action["changed"]) == (name, "done", True)
     assert action["targets"] == planned(preview, name)["targets"] != []

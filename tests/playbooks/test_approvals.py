@@ -30,7 +30,7 @@ def go_on(runbook: Runbook, first: Run, operator: str = "ada", **extra: Any) -> 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return json.loads((first.directory / "result.json").read_text(encoding="utf-8")), done.stdout + done.stderr
@@ -104,7 +104,7 @@ def test_the_command_says_it_the_same_way(runbook: Runbook, pool: Any, pg: Any) 
     ]
     with unchanged(pg):
         done = subprocess.run(
-            command, env=runbook.environment(), capture_output=True, text=True, timeout=120, check=False
+            command, env=runbook.environment(), capture_output=True, text=True, timeout=300, check=False
         )
     result = json.loads(done.stdout)
     assert (done.returncode, result["errors"][0]["code"]) == (6, "plan_changed"), done.stderr

@@ -79,7 +79,7 @@ class Plain:
 
     def _done(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=ROOT, env=self.runbook.environment(), capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=self.runbook.environment(), capture_output=True, text=True, timeout=300, check=False
         )
 
 

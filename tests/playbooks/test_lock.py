@@ -81,7 +81,7 @@ def start(home: Path) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> Said:
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=300)
     document = json.loads(stdout)
     assert schemas.validate("result", document) == []
     return Said(process.returncode, document, stderr)

@@ -112,7 +112,7 @@ def test_who_holds_it_while_it_acts_and_what_happens_when_it_is_taken_away(
         assert re.fullmatch(r"\S+@\S+ pool-exhaustion-\d{8}T\d{6}Z-[0-9a-f]{4} run-\S+", holder(cluster))
         held_by_bob(cluster, 0)
         before = uids(cluster)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 7, output

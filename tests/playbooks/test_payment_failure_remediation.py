@@ -52,7 +52,7 @@ class Rehearsal(WatchedRunbook):
         command[1] = "playbooks/rollback.yml"
         self.next_command = command
         process = self.start()
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
         assert result["run"]["mode"] == "rollback", output
         return self.watched(Run(process.returncode, output, result, self.journal(run.directory), run.directory))

@@ -42,7 +42,7 @@ class RollbackRunbook(PlatformRunbook):
         command[1] = "playbooks/rollback.yml"
         self.next_command = [*command, *options]
         process = self.start()
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert (run.directory / "result.json").is_file(), output
         result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
         assert result["run"]["mode"] == "rollback", output
@@ -340,6 +340,6 @@ def command(runbook: RollbackRunbook, run: Run, *options: str) -> subprocess.Com
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )

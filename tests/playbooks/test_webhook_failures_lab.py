@@ -159,6 +159,25 @@ def test_missed_events_are_sent_again_once(runbook: WatchedRunbook, world: World
     assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
 
 
+def test_missed_events_are_signed_and_posted_without_stripe(
+    runbook: WatchedRunbook, world: World, payments_lab: Lab
+) -> None:
+    payments_lab.break_("webhook-events-missed")
+    runbook.variables["webhook_failures_resend_method"] = "local_replay"
+    with world.only_read():
+        preview = runbook.remediate("--check", approve="resend-events")
+    assert_only_planned(preview, "resend-events")
+    targets = [target["event"] for target in planned(preview, "resend-events")["targets"]]
+    assert len(targets) == 4
+    assert not any(world.is_processed(event) for event in targets)
+    run = runbook.remediate(approve="resend-events")
+    assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
+    assert all(world.is_processed(event) for event in targets)
+    assert [each["path"] for each in world.by_runbooks() if each["method"] == "POST"] == []
+    again = runbook.remediate(approve="resend-events")
+    assert (again.result["actions"], again.result["outcome"]) == ([], "healthy")
+
+
 def test_nothing_is_sent_to_a_handler_that_may_process_it_twice(
     runbook: WatchedRunbook, world: World, payments_lab: Lab
 ) -> None:

@@ -81,6 +81,8 @@ class AuthWorld(World):
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
         self.login = Login(lab)
+        versions = range(1, lab.vault.version(JWT_PATH) + 1)
+        self._kept = [lab.vault.read(JWT_PATH, version)[JWT_KEY] for version in versions]
 
     def token(self) -> str:
         """Log in with the probe account; returns the token."""
@@ -135,6 +137,5 @@ class AuthWorld(World):
     def secrets(self) -> list[str]:
         """Return what must be in no record, also the tokens of Vault and the versions of the key there."""
         keys = self.lab.vault.keys.to_plain().values()
-        kept = self.lab.vault.read(JWT_PATH)[JWT_KEY]
         next_ones = (self.login.next_key, self.login.next_redis_password)
-        return [*super().secrets(), *map(str, keys), kept, *next_ones]
+        return [*super().secrets(), *map(str, keys), *self._kept, *next_ones]

@@ -58,7 +58,7 @@ class IngestionRunbook(PaymentsRunbook):
         command = self.command(incident=run.directory.name)
         command[1] = "playbooks/rollback.yml"
         self._next = command
-        output, _ = self.start().communicate(timeout=120)
+        output, _ = self.start().communicate(timeout=300)
         result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
         assert result["run"]["mode"] == "rollback", output
         return self._without_secret(Run(0, output, result, self.journal(run.directory), run.directory))

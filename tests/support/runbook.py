@@ -117,7 +117,7 @@ class Runbook:
     def run(self, *options: str, **extra: Any) -> Run:
         before = set(self.incidents())
         process = self.start(*options, **extra)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         (directory,) = set(self.incidents()) - before or {None}
         assert directory is not None, f"no incident was recorded:\n{output}"
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
@@ -127,7 +127,7 @@ class Runbook:
         """Run it once more in an incident that there is."""
         environment = self.environment() | {"RUNBOOK_INCIDENT": directory.name}
         done = subprocess.run(
-            self.command(**extra), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            self.command(**extra), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         return Run(done.returncode, done.stdout + done.stderr, result, self.journal(directory), directory)

@@ -65,13 +65,13 @@ class VaultPart(ServicePart):
             return None
         return int(self._ask("POST", f"{mount}/data/{path}", {"data": dict(data)})["data"]["version"])
 
-    def read(self, path: str) -> Json:
-        """Return the data of the current version at a path in ``secret``.
+    def read(self, path: str, version: int = 0) -> Json:
+        """Return the data of a version at a path in ``secret``; 0 is the current one.
 
         Raises:
             RunbookError: it does not answer, or there is none.
         """
-        return dict(self._ask("GET", f"secret/data/{path}")["data"]["data"])
+        return dict(self._ask("GET", f"secret/data/{path}?version={version}")["data"]["data"])
 
     def version(self, path: str) -> int:
         """Return the number of the current version at a path in ``secret``; 0 where nothing is stored.
