@@ -99,14 +99,17 @@ class ActionModule(RecordingAction):
             senders = Senders(task_vars)
             touched = deliver(outbox, senders, Zeal(now=arguments["now"], force=arguments["force"]))
             latest = {message["id"]: message for message in outbox.messages()}
-        said = records([latest[name] for name in composed], touched, before, now())
+        asked = arguments["stage"] == "update"
+        said = records([latest[name] for name in composed], touched, before, now(), asked=asked)
         withheld = [
             {"type": "notification", "data": draft(item, now(), item["withheld"])}
             for item in drafts
             if item["withheld"]
         ]
         not_paged = loud(list(latest.values()), incident_id, senders.phones())
-        return _said(arguments, [*said, *withheld], not_paged, list(latest.values()), incident_id)
+        notes = follow_up(list(latest.values()), incident_id) if arguments["stage"] == "ended" else []
+        left = _left(list(latest.values()), composed if asked else [])
+        return _said(arguments, [*said, *withheld, *not_paged, *notes], left, incident_id)
 
     def _silent(self, arguments: Json, result: Json) -> str | None:
         """Why nothing is sent, ``None`` when it is."""
@@ -147,18 +150,26 @@ def _situation(arguments: Json, header: Json, result: Json, sent: list[Json]) ->
     return Situation(incident_id, header, result, sent, arguments["eta"], arguments["release"], now())
 
 
-def _said(arguments: Json, said: list[Json], not_paged: list[Json], messages: list[Json], incident_id: str) -> Json:
+def _left(messages: list[Json], asked: list[str]) -> list[Json]:
+    """What is undelivered; what a person asked for and nobody got is no success, whatever the reason.
+
+    Args:
+        asked: the ids of the messages that a person asked for.
+    """
+    return [
+        message
+        for message in messages
+        if message["state"] in UNDELIVERED or (message["id"] in asked and message["state"] == "not_configured")
+    ]
+
+
+def _said(arguments: Json, said: list[Json], left: list[Json], incident_id: str) -> Json:
     """The result of a run that sends: what became of each message, and of those that are left."""
-    left = [message for message in messages if message["state"] in UNDELIVERED]
     result: Json = {
-        "records": [
-            *said,
-            *not_paged,
-            *(follow_up(messages, incident_id) if arguments["stage"] == "ended" else []),
-        ],
+        "records": said,
         "changed": any(item["data"].get("status") == "sent" for item in said),
         "undelivered": [message["id"] for message in left],
-        "not_paged": bool(not_paged),
+        "not_paged": any(item["data"].get("code") == "not_paged" for item in said),
     }
     if arguments["strict"] and left:
         causes = "; ".join(f"{message['id']}: {message['message'] or 'it waits'}" for message in left)

@@ -45,7 +45,7 @@ class ActionModule(RecordingAction):
         own = run_id()
         earlier = [record for record in journal.records if record["run_id"] != own]
         steps = steps_of(earlier, arguments["remediations"], arguments["only"])
-        damage = [problem for problem in journal.problems if "torn, " not in problem]
+        damage = journal.damage
         for step in steps:
             step["incident"] = incident
             if damage:

@@ -93,7 +93,9 @@ records:
         stage: opened
         status: sent
 undelivered:
-  description: Ids of the messages of the outbox that are not delivered.
+  description:
+    - Ids of the messages of the outbox that are not delivered.
+    - With O(stage=update), also those of the update whose channel is not set up; otherwise that is no error.
   returned: success
   type: list
   elements: str

@@ -18,6 +18,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elemen
     SHAPES,
     Json,
     choice,
+    counted_from,
     listed,
     mapping,
     moment,
@@ -122,16 +123,21 @@ def _run(run_id: str | None, own: list[Json], started: Json, ended: Json | None)
 
 def _sla(records: list[Json], own: list[Json], data: Json, ended: Json | None) -> Json:
     target = number(mapping(data.get("sla")).get("target_s"))
-    first = _first(records, "run_started")
-    began = moment(first) if first else None
-    elapsed = _seconds(began, _end(own, ended))
-    start = parse_instant(began)
+    start = counted_from(_until(records, own))
+    elapsed = _seconds(rfc3339(start) if start else None, _end(own, ended))
     return {
         "target_s": target,
         "deadline": _later(start, target) if start and target is not None else None,
         "elapsed_s": elapsed,
         "breached": elapsed > target if elapsed is not None and target is not None else None,
     }
+
+
+def _until(records: list[Json], own: list[Json]) -> list[Json]:
+    """The records up to the last one of a run: what a later run was told changes nothing in its result."""
+    last = own[-1] if own else None
+    end = next((number for number in reversed(range(len(records))) if records[number] is last), len(records) - 1)
+    return records[: end + 1]
 
 
 def _later(start: dt.datetime, seconds: float) -> str | None:

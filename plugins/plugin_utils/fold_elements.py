@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -114,7 +114,7 @@ def verification(record: Json) -> Json:
 
 def error(record: Json) -> Json:
     """The element of ``errors``."""
-    data = _typed(record["data"], reason=str, step=str, mutates=bool)
+    data = _typed(record["data"], reason=str, step=str, name=str, mutates=bool)
     return {
         **data,
         "code": text(data.get("code"), "internal"),
@@ -228,6 +228,25 @@ def instant(value: Any) -> str | None:
 def moment(record: Json) -> str | None:
     """When a record was written."""
     return instant(record.get("at"))
+
+
+def detection(records: Iterable[Json]) -> dt.datetime | None:
+    """The alert's own time, where a run was given it; the first one that is a time."""
+    for record in records:
+        if record["type"] == "run_started":
+            data = record["data"]
+            places = (mapping(data.get("incident")), mapping(data.get("run")), data)
+            at = next((at for place in places if (at := parse_instant(instant(place.get("detected_at"))))), None)
+            if at:
+                return at
+    return None
+
+
+def counted_from(records: Iterable[Json]) -> dt.datetime | None:
+    """From when an incident's time counts: its detection or the beginning of its first run, whichever was first."""
+    started = [record for record in records if record["type"] == "run_started"]
+    first = parse_instant(moment(started[0])) if started else None
+    return min((at for at in (first, detection(started)) if at), default=None)
 
 
 def parse_instant(value: str | None) -> dt.datetime | None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import (
+    detection,
     instant,
-    mapping,
     parse_instant,
     text,
 )
@@ -115,14 +115,8 @@ def _stated(notes: list[Json], key: str) -> Json | None:
 
 def _given(records: list[Json]) -> Json | None:
     """The alert's own time, where a run was given it."""
-    for record in records:
-        if record["type"] == "run_started":
-            data = record["data"]
-            places = (mapping(data.get("incident")), mapping(data.get("run")), data)
-            parsed = next((at for place in places if (at := parse_instant(instant(place.get("detected_at"))))), None)
-            if parsed:
-                return moment(rfc3339(parsed), "stated", "the alert's time, given to the run")
-    return None
+    at = detection(records)
+    return moment(rfc3339(at), "stated", "the alert's time, given to the run") if at else None
 
 
 def _first_trouble(results: list[Json]) -> Json:

@@ -52,6 +52,11 @@ class Journal:
     records: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def damage(self) -> list[str]:
+        """The problems because of which it cannot be trusted; what a crash tore was never whole, and is none."""
+        return [problem for problem in self.problems if ": torn, " not in problem]
+
 
 def utc_now() -> str:
     """The present instant, RFC 3339 in UTC."""

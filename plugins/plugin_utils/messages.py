@@ -3,7 +3,8 @@
 """Compose what is to be sent about an incident, from the header, the result so far and what was sent. Pure.
 
 A draft's ``key`` says what it is: incident, channel, place, purpose, stage, verdict and round. Two drafts of one key
-are one message, whatever numbers have changed in its text since; so a re-run says nothing twice.
+are one message, whatever numbers have changed in its text since; so a re-run says nothing twice. The verdict of a
+``progress`` is its outcome and a hash of what was changed, so that another action of the same outcome is news.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
@@ -150,7 +151,7 @@ def _of_a_rollback(situation: Situation, part: _Part) -> list[Json]:
     values = values_of(situation.result, situation.header, situation.incident_id, None)
     escape = payloads.escape_for("slack")
     said = "\n".join(map(escape, values["actions"].split("\n")))
-    outcome = part.verdict.removeprefix(_ROLLED_BACK)
+    outcome = _outcome_of(part).removeprefix(_ROLLED_BACK)
     text = f"*Rollback* by {escape(values['operator'])}: {outcome}\n{said}".strip()
     return [
         _draft(notice, situation, part, payloads.post(text))
@@ -169,13 +170,24 @@ def _stage(situation: Situation, phase: str) -> _Part | None:
         return None
     outcome = situation.result["outcome"]
     if situation.result["run"]["mode"] == "rollback":
-        return _Part("progress", f"{_ROLLED_BACK}{outcome}", number)
+        return _Part("progress", f"{_ROLLED_BACK}{outcome}{_changed(situation.result)}", number)
     if outcome in OVER:
         return None if closed else _Part("resolved", round=number)
     if closed:  # it was said to be over, and what was done since has not ended well
         back = outcome in _NOT_OVER and (outcome == "unresolved" or in_trouble(situation.result))
         return _Part("opened", round=number + 1) if back else None
-    return _Part("progress", outcome, number)
+    return _Part("progress", f"{outcome}{_changed(situation.result)}", number)
+
+
+def _changed(result: Mapping[str, Any]) -> str:
+    """What tells one thing that was done from another: a hash of what changed something, empty where nothing did."""
+    backs = ((item, item.get("rolls_back")) for item in result["actions"] if item["changed"])
+    names = {f"{item['id']} {back.get('run_id') if isinstance(back, dict) else ''}" for item, back in backs}
+    return f"-{_sha256(json.dumps(sorted(names)))[:12]}" if names else ""
+
+
+def _outcome_of(part: _Part) -> str:
+    return part.verdict.partition("-")[0]
 
 
 def _concerns(notice: Json, situation: Situation, part: _Part) -> bool:
@@ -202,6 +214,7 @@ def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str
             yield from _later_pages(notice, situation, part, opened["payload"], values)
     elif notice["channel"] == "statuspage":
         if text and (opened or part.stage == "opened"):
+            part = replace(part, verdict=_outcome_of(part))  # what was done is not said there, so it is no news
             first = opened["payload"] if opened else None
             yield _draft(
                 notice, situation, part, payloads.status_page(notice, part.stage, text, situation.result, first)

@@ -55,7 +55,12 @@ def draft(content: Mapping[str, Any], now: str, cause: str) -> Json:
 
 
 def records(
-    composed: Sequence[Mapping[str, Any]], touched: Sequence[Json], known: Mapping[str, Json], now: str
+    composed: Sequence[Mapping[str, Any]],
+    touched: Sequence[Json],
+    known: Mapping[str, Json],
+    now: str,
+    *,
+    asked: bool = False,
 ) -> list[Json]:
     """Return the records of a sending: what was tried, and what is as it was.
 
@@ -63,13 +68,16 @@ def records(
         composed: the messages of the outbox that were composed now.
         touched: those whose state changed.
         known: by id, the state of every message before.
+        asked: a person asked for what was composed, and is told each time that its channel is not set up.
     """
+    wanted = {message["id"] for message in composed} if asked else set()
     changed = {message["id"] for message in touched}
     unset = {_place(message) for message in known.values() if message["state"] == "not_configured"}
     said = []
     for message in touched:
         # that a channel is not set up is said once, and then not that it need not be any more
-        if message["state"] in ("not_configured", "superseded") and _place(message) in unset:
+        known_so = message["state"] in ("not_configured", "superseded") and _place(message) in unset
+        if known_so and message["id"] not in wanted:
             continue
         if message["state"] == "not_configured":
             unset.add(_place(message))
@@ -104,6 +112,7 @@ def loud(
             "message": f"NOT PAGED ({item['to'] or 'on-call'}): {item['message'] or 'it waits behind another'}; "
             f"{calls[item['to']]}, {then}",
             "call": calls[item["to"]],
+            "page": item["id"],
             "component": "communications",
         }
         for item in missed

@@ -71,7 +71,7 @@ class Senders:
         """
         channel = message["channel"]
         if channel in self._broken:
-            raise _not_configured(self._broken[channel])
+            raise _unreadable(channel, self._broken[channel])
         send: Callable[[Json, Json], Json] = {
             "slack": self._slack,
             "pagerduty": self._pagerduty,
@@ -225,6 +225,13 @@ def _as_event(payload: Json) -> Json:
 
 def _given(**options: Any) -> Json:
     return {name: value for name, value in options.items() if value}
+
+
+def _unreadable(channel: str, message: str) -> IncidentsError:
+    """A pager that broke is not one that nobody wanted; other channels that cannot be read count as not set up."""
+    if channel == "pagerduty":
+        return IncidentsError(message, cause="settings_unreadable", retryable=False)
+    return _not_configured(message)
 
 
 def _not_configured(message: str) -> IncidentsError:

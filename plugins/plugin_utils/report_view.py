@@ -43,6 +43,7 @@ _TONES = {
     **dict.fromkeys(("unknown",), "unsure"),
 }
 _WORDS = ("text", "body", "summary", "message", "description", "title", "name")
+_ACTING = frozenset({"remediate", "rollback"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MENTIONABLE = re.compile(r"[A-Za-z0-9][\w.-]{0,38}")
 _EVERYBODY = frozenset({"channel", "here", "everyone", "all", "team"})
@@ -68,6 +69,7 @@ def view(record: Json) -> Json:
         **record,
         "headline": _headline(record),
         "summary": list(_summary(record)),
+        "unsure": _unsure(record),
         "sla_word": _sla_word(record),
         "milestones": [{**row, "label": _MILESTONES[row["milestone"]]} for row in record["milestones"]],
         "duration_from": record["started_at"]["at"] or record["detected_at"]["at"] or record["opened_at"],
@@ -155,9 +157,31 @@ def _summary(record: Json) -> Iterator[str]:
         words = {"kept": f"kept, {duration(left)} left", "missed": f"missed by {duration(-left)}"}
         yield f"SLA of {duration(sla['target_s'])}: {words.get(_sla_word(record), _sla_word(record))}."
     done = [item["id"] for item in record["actions"] if item["changed"]]
-    yield f"Changed: {', '.join(dict.fromkeys(done))}." if done else "Nothing was changed."
+    unsure = _unsure(record)
+    if done:
+        yield f"Changed: {', '.join(dict.fromkeys(done))}."
+    if unsure:
+        yield unsure
+    elif not done:
+        yield "Nothing was changed."
     if record["unassigned"]:
         yield f"{len(record['unassigned'])} of {len(record['follow_ups'])} follow-ups have no owner."
+
+
+def _unsure(record: Json) -> str:
+    """What may have been changed besides what is recorded, in a sentence; empty where nothing may."""
+    steps = [error for error in record["errors"] if error.get("mutates") is True]
+    actions = [item for item in record["actions"] if item["status"] == "unknown" and not item["check_mode"]]
+    told = {item["run_id"] for item in [*steps, *actions]}
+    runs = [
+        run
+        for run in record["runs"]
+        if run["mode"] in _ACTING and not run["check_mode"] and run["outcome"] == "unknown" and run["id"] not in told
+    ]
+    names = [f"{error.get('name') or 'a step'} on {error['component'] or 'unknown'}" for error in steps]
+    names += [item["id"] for item in actions]
+    names += [f"{run['id'] or 'a run'} was cut off" for run in runs]
+    return f"What was changed is not fully known: {', '.join(dict.fromkeys(names))}." if names else ""
 
 
 def _file(item: Json) -> Json:

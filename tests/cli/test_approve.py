@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import digest
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import JournalWriter
 from incident_runbooks import schemas
 
 ADA, GRACE = {"RUNBOOK_OPERATOR": "ada"}, {"RUNBOOK_OPERATOR": "grace"}
@@ -89,6 +92,42 @@ def test_a_journal_that_was_changed_is_not_approved(runbook: Any, sent: Path) ->
     said = runbook("approve", incident, "-o", "x.json", "--message", "m", environment=GRACE)
     assert said.code == 6
     assert "its journal cannot be trusted" in said.stderr
+    assert f"runbook verify {incident}" in said.stderr
+
+
+def test_a_line_that_a_crash_tore_does_not_stand_in_the_way(runbook: Any, sent: Path) -> None:
+    incident = json.loads(sent.read_text())["incident"]["id"]
+    with (runbook.home / "incidents" / incident / "journal.jsonl").open("ab") as journal:
+        journal.write(b'{"at":"2026')
+    told = runbook.run("--status", "ruined", "--incident", incident, environment=ADA)
+    assert told.document["plan"]["digest"] is not None
+    assert "recovered by the writer after it" in runbook("verify", incident).stdout
+    said = runbook("approve", incident, "-o", "x.json", "--message", "m", environment=GRACE)
+    assert said.code == 0, said.stderr
+    assert said.document["plan_digest"] == told.document["plan"]["digest"]
+
+
+@pytest.mark.parametrize("of", ["incident", "file"])
+def test_the_plan_of_a_rollback_is_not_approved(runbook: Any, sent: Path, of: str) -> None:
+    diagnosis = json.loads(sent.read_text())
+    incident = diagnosis["incident"]["id"]
+    back = "run-20990101T000000Z-0002"
+    journal = runbook.home / "incidents" / incident / "journal.jsonl"
+    with JournalWriter(journal, back) as writer:
+        run = {**diagnosis["run"], "id": back, "mode": "rollback"}
+        writer.append("run_started", {"incident": diagnosis["incident"], "run": run})
+        entries = diagnosis["plan"]["remediations"][:1]
+        writer.append("plan", {"digest": digest(entries), "approval": None, "remediations": entries})
+        writer.append("run_ended", {"hosts": {}})
+    if of == "incident":
+        said = runbook("approve", incident, "-o", "x.json", "--message", "m", environment=GRACE)
+        assert said.code == 0, said.stderr
+        assert said.document["plan_digest"] == diagnosis["plan"]["digest"]
+        return
+    (runbook.cwd / "back.json").write_text(json.dumps(fold(journal.read_bytes(), back)))
+    said = approve(runbook, "back.json", "--message", "m")
+    assert (said.code, said.stdout) == (2, "")
+    assert "the plan of a rollback is not approved" in said.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from incident_runbooks import schemas
+from support.journal_entries import ENDED, Entry, action, finding, journal_in, started, step, verification
 
 LATER = "2099-01-01T00:00:00Z"
 
@@ -96,6 +98,39 @@ def test_history_lists_the_newest_first(runbook: Any, directory: Path, remediate
     assert other["incident"]["id"] in ids
     text = runbook("history", "--limit", "1", "--output", "text").stdout
     assert "and 3 older: --limit 0 shows all" in text
+
+
+def test_history_says_what_the_incident_came_to_and_not_its_last_result_alone(runbook: Any) -> None:
+    def told(name: str, *runs: list[Entry], crashed: list[Entry] | None = None) -> Any:
+        incident = f"fixture-20261123T2314{name}Z-3fa1"
+        path = runbook.home / "incidents" / incident
+        path.mkdir(parents=True, mode=0o700)
+        write = journal_in(path)
+        for number, entries in enumerate(runs):
+            content = write(*entries, run_id=f"run-{number}")
+            result = fold(content, f"run-{number}", incident_id=incident)
+            (path / "result.json").write_text(json.dumps(result), encoding="utf-8")
+        if crashed is not None:
+            write(*crashed, run_id="run-crashed")
+        (entry,) = [entry for entry in runbook("history").document if entry["id"] == incident]
+        document = runbook("report", incident, "--format", "json").document
+        assert entry["outcome"] == document["outcome"]
+        return entry
+
+    remediated = [started(), finding(), action(), verification("unresolved"), ENDED]
+    nothing = finding("ok", check="rollback", component="rollback")
+    look = [started("rollback", check_mode=True), nothing, ENDED]
+    entry = told("01", remediated, look)
+    assert (entry["outcome"], entry["sla_breached"], entry["last_run"]["mode"]) == ("unresolved", True, "rollback")
+
+    healthy = [started("diagnose"), finding("ok"), ENDED]
+    kind, data = started(run_id="run-crashed")
+    killed = [(kind, {**data, "run": {**data["run"], "operator": "bob"}}), finding(), step(1, "Kill", mutates=True)]
+    entry = told("02", healthy, crashed=killed)
+    assert (entry["outcome"], entry["operator"], entry["last_run"]["id"]) == ("unknown", "bob", "run-crashed")
+    entry = told("03", crashed=killed)
+    assert (entry["outcome"], entry["runs"]) == ("unknown", 1)
+    assert told("04", healthy)["outcome"] == "healthy"
 
 
 @pytest.mark.parametrize("arguments", [("--since", "soon"), ("--type", "nothing"), ("--limit", "-1")], ids=" ".join)

@@ -114,6 +114,26 @@ def test_an_update_is_literal_and_posted_once(telling: Any, communications: Comm
     assert len(communications.sent()) == count
 
 
+def test_an_update_that_reaches_nobody_is_no_success(telling: Any, communications: Communications) -> None:
+    everything = telling.inventory.read_text()
+    reached = yaml.safe_load(everything)
+    variables = reached["all"]["hosts"]["communications"]
+    for name in [name for name in variables if name.startswith("slack_")]:
+        del variables[name]
+    telling.inventory.write_text(yaml.safe_dump(reached), encoding="utf-8")
+    incident = remediate(telling)
+    for _ in range(2):
+        said = notify(telling, incident, "--update", "Watching it", "--output", "text")
+        assert said.code == 5, said
+        assert "set slack_token and slack_channel" in said.stdout
+        assert "Nothing was due." not in said.stdout
+    assert notify(telling, incident).code == 0, "that Slack is not set up is no error of what is sent by itself"
+    assert communications.messages() == []
+    telling.inventory.write_text(everything, encoding="utf-8")
+    assert notify(telling, incident, "--update", "Watching it").code == 0
+    assert communications.messages()[-1]["text"].endswith("Watching it")
+
+
 @pytest.mark.parametrize(
     ("options", "hint"),
     [(["--public"], "add --update TEXT"), (["--update", " "], "1 to 2000 characters")],

@@ -276,6 +276,21 @@ def test_a_setting_that_cannot_be_read_concerns_its_channel_only(
     assert "Reading slack_token" in incident.outbox()["internal/opened"]["message"]
 
 
+def test_a_pager_whose_key_cannot_be_read_is_loud(incident: Incident, communications: Communications) -> None:
+    broken = {"pagerduty_routing_key": "{{ lookup('ansible.builtin.file', '/nowhere/key') }}"}
+    incident.bench.hosts["communications"] = {**communications.variables, **broken}
+    ran = incident.run(done=(action(), verification("unresolved")))
+    assert (ran.rc, ran.result["outcome"]) == (0, "unresolved"), ran.output
+    assert (told(ran)["page/opened"], told(ran)["internal/opened"]) == ("failed", "sent")
+    assert incident.outbox()["page/opened"]["cause"] == "settings_unreadable"
+    assert "Reading pagerduty_routing_key" in incident.outbox()["page/opened"]["message"]
+    assert "NOT PAGED (on-call): Reading pagerduty_routing_key" in ran.output
+    assert incident.notify(runbook_send_now=True).rc == 2
+    incident.bench.hosts["communications"] = dict(communications.variables)
+    assert incident.notify(runbook_send_now=True).rc == 0
+    assert [alert["status"] for alert in communications.alerts()] == ["triggered"]
+
+
 def test_by_webhook_the_story_is_told_without_a_thread(incident: Incident, communications: Communications) -> None:
     variables = {name: value for name, value in communications.variables.items() if name != "slack_token"}
     incident.bench.hosts["communications"] = variables

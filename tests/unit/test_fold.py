@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import JournalWriter
 from incident_runbooks import schemas
 from support.journal_entries import (
@@ -103,6 +104,25 @@ def test_a_run_that_was_cut_off_names_the_step_under_way(journal: Any) -> None:
     assert second["mutates"] is False
 
 
+def test_what_changed_before_the_cut_and_was_not_recorded_is_named(journal: Any) -> None:
+    def changed(number: int, action: str) -> list[Entry]:
+        said = {"action": f"brandconnect.incidents.{action}"}
+        begun, ended = step(number, action, mutates=True), step_ended(number, action)
+        return [(begun[0], {**begun[1], **said}), (ended[0], {**ended[1], **said, "changed": True})]
+
+    recorded = [*changed(1, "k8s_scale"), action()]
+    own = [*changed(2, "acting_lease"), *changed(3, "evidence"), *changed(4, "notify")]
+    looked = [step(7, "Look"), ("step_ended", {**step_ended(7, "Look")[1], "changed": True})]
+    lost = [*changed(5, "k8s_secret_key"), *changed(6, "k8s_rollout")[:1]]
+    result = valid(fold(journal(started(), *recorded, *own, *looked, *lost)))
+    under_way, before = result["errors"]
+    assert (under_way["name"], before["name"], before["mutates"]) == ("k8s_rollout", "k8s_secret_key", True)
+    assert "on postgres: it changed something, and the run was cut off before that was recorded" in before["message"]
+    assert "look at the system itself" in before["hint"]
+    whole = fold(journal(started(), *lost[:2], action(), ENDED, run_id=SECOND))
+    assert whole["errors"] == [], "a run that ended has recorded what it did"
+
+
 @pytest.mark.parametrize(
     ("reason", "code"), [("timeout", "timeout"), ("sigint", "interrupted"), ("killed", "interrupted")]
 )
@@ -126,6 +146,37 @@ def test_the_last_run_counts_and_the_incident_began_with_the_first(journal: Any)
     first = valid(fold(content, FIRST))
     assert (first["run"]["id"], first["outcome"]) == (FIRST, "resolved")
     assert valid(fold(content, "run-20261123T231455Z-9999"))["outcome"] == "unknown"
+
+
+def detected(at: Any, run_id: str = FIRST) -> Entry:
+    kind, data = started(run_id=run_id)
+    return kind, {**data, "run": {**data["run"], "detected_at": at}}
+
+
+@pytest.mark.parametrize(
+    ("at", "deadline", "elapsed"),
+    [
+        ("2026-11-24T00:04:00+01:00", "2026-11-23T23:19:00.000000Z", 620),
+        ("2026-11-23T23:14:05Z", "2026-11-23T23:29:00.000000Z", 20),  # the first run was before the alert
+        ("yesterday", "2026-11-23T23:29:00.000000Z", 20),
+        (5, "2026-11-23T23:29:00.000000Z", 20),
+    ],
+)
+def test_the_sla_counts_from_the_detection_or_the_first_run(
+    journal: Any, at: Any, deadline: str, elapsed: float
+) -> None:
+    content = journal(detected(at), finding("ok"), ENDED)
+    sla = valid(fold(content))["sla"]
+    assert (sla["deadline"], sla["elapsed_s"]) == (deadline, elapsed)
+    assert incident_record(content)["sla"]["deadline"] == deadline, "the incident's document says the same"
+
+
+def test_a_detection_that_a_later_run_was_given_does_not_change_an_earlier_result(journal: Any) -> None:
+    before = fold(journal(started(), finding("ok"), ENDED))
+    content = journal(detected("2026-11-23T22:14:00Z", SECOND), finding("ok"), ENDED, run_id=SECOND)
+    assert fold(content, FIRST) == before
+    sla = valid(fold(content))["sla"]
+    assert (sla["elapsed_s"], sla["breached"]) == (3650, True)
 
 
 def test_a_breached_sla(journal: Any) -> None:

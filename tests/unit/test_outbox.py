@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import outbox_delivery
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages import compose
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages import compose, compose_update
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import Outbox, OutboxBusyError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_delivery import deliver
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox_records import follow_up, loud, records
@@ -212,6 +212,20 @@ def test_a_channel_that_is_not_configured_is_said_once_and_used_as_soon_as_it_is
     assert set(states(outbox).values()) == {"sent"}
 
 
+def test_what_an_operator_asked_for_and_cannot_be_sent_is_said_each_time(outbox: Outbox, channels: Channels) -> None:
+    channels.fails["slack"] = UNSET
+    tell(outbox, channels, "opened")
+    for text in ("one", "two", "two"):
+        before = {item["id"]: item for item in outbox.messages()}
+        with outbox.locked():
+            (draft,) = compose_update(situation(KIND, OPENED, outbox.messages()), text, public=False)
+            composed = outbox.add(draft, NOW)
+            touched = deliver(outbox, channels)
+        said = records([composed], touched, before, NOW, asked=True)
+        assert [item["data"]["id"] for item in said] == [composed["id"]]
+        assert said[0]["data"]["status"] == "not_configured"
+
+
 def test_nobody_is_paged_for_what_is_over(outbox: Outbox, channels: Channels) -> None:
     channels.fails |= {"pagerduty": DOWN, "statuspage": DOWN}
     for phase in ("opened", "ended"):
@@ -250,6 +264,7 @@ def test_a_page_that_nobody_got_is_loud(outbox: Outbox, channels: Channels) -> N
     )
     (notice,) = loud(outbox.messages(), "pool-1", {None: "+44 20 7946 0000", "security": "+44 1"})
     assert "no; call the on-call engineer (+44 20 7946 0000), then: runbook notify pool-1" in notice["data"]["message"]
+    assert notice["data"]["page"] == outbox.messages()[0]["id"]
     (left,) = follow_up(outbox.messages(), "pool-1")
     assert left["data"]["title"].endswith("runbook notify pool-1 --now")
     assert left["data"]["source"] == "notification"

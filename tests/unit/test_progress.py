@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from incident_runbooks.inventory import Inventory
-from incident_runbooks.render.progress import Progress
+from incident_runbooks.render.progress import Progress, incident_began_at
+from incident_runbooks.render.progress_state import instant
+from support.journal_entries import ENDED, FIRST, INCIDENT, SECOND, finding, journal_in, started
 from support.terminal import Screen, Terminal
 
 STARTED = {"incident": {"type": "t"}, "run": {"mode": "diagnose"}, "sla": {"target_s": 900}}
@@ -56,6 +58,25 @@ def test_it_lives_from_the_first_record_of_a_run_to_its_last(
         r"runbook: rollback of \x1b[2Jx, inventory a, b (from --inventory)",
         *["  ok           pg/c: [red]Fine[/]"] * 2,
     ]
+
+
+def test_the_elapsed_time_counts_from_the_detection_or_the_first_run(runbook_home: Path) -> None:
+    directory = runbook_home / "incidents" / INCIDENT
+    directory.mkdir(parents=True, mode=0o700)
+    write = journal_in(directory)
+
+    def begins(run_id: str, **more: str) -> float | None:
+        kind, data = started(run_id=run_id)
+        entry = (kind, {**data, "run": {**data["run"], **more}})
+        write(entry, finding(), ENDED, run_id=run_id)
+        return incident_began_at({"type": kind, "at": "2026-11-23T23:59:00Z", "run_id": run_id, "data": entry[1]})
+
+    first = instant("2026-11-23T23:14:00Z")
+    assert begins(FIRST) == first
+    assert begins(SECOND, detected_at="2026-11-23T23:40:00Z") == first
+    (directory / "journal.jsonl").unlink()
+    assert begins(FIRST, detected_at="2026-11-23T23:02:00Z") == instant("2026-11-23T23:02:00Z")
+    assert begins(SECOND) == instant("2026-11-23T23:02:00Z")
 
 
 def test_it_makes_room_for_a_question(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,22 @@ def test_a_diagnosis_shows_findings_and_what_to_type() -> None:
     assert "kept so far" in text
 
 
+def test_a_look_before_a_rollback_shows_what_to_type_to_restore() -> None:
+    entry = {**REMEDIATION, "id": "resize-pool", "reason": "POOL goes back from 5 to 9"}
+    rollback = {**result()["run"], "mode": "rollback", "check_mode": True}
+    text = render(
+        result(run=rollback, plan={"digest": "ab" * 32, "remediations": [entry]}),
+        colour=False,
+        again=["--inventory", "/my inv"],
+    )
+    assert "Would be restored (plan abababababab)\n  resize-pool (disruptive): " in text
+    assert (
+        "    runbook rollback pool-exhaustion-20260101T000000Z-0001 --only resize-pool --inventory '/my inv'\n" in text
+    )
+    assert "--remediate" not in text, "what is to be undone is not done again"
+    assert "Recommended" not in text
+
+
 def test_items_are_listed_by_what_tells_them_apart() -> None:
     rows = [{"pid": pid, "user": "app", "idle_s": pid * 2} for pid in range(30)]
     assert listed("would touch", rows)[:2] == ["    would touch 30, each user=app:", "      pid=0, idle_s=0"]

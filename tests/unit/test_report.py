@@ -17,7 +17,7 @@ import pytest
 from icalendar import Calendar
 from markdown_it import MarkdownIt
 
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils import report_text
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils import report_text, report_view
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report import render_html, render_markdown
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_axis import Axis
@@ -34,7 +34,7 @@ from support.incident_entries import (
     notification,
     verification,
 )
-from support.journal_entries import ENDED, Entry, action, error, finding, journal_in, started
+from support.journal_entries import ENDED, SECOND, Entry, action, error, finding, journal_in, started, step
 
 Json = dict[str, Any]
 AS_OF = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
@@ -264,6 +264,45 @@ def test_a_failed_page_and_a_damaged_journal_are_loud(tmp_path: Path) -> None:
     assert "**NOT PAGED:** on-call failed: timeout." in text
     assert "**THE JOURNAL IS DAMAGED.**" in text
     assert html.count('role="alert"') == 2
+
+
+def cut_off(directory: Path, mode: str, *entries: Entry, check_mode: bool = False) -> tuple[list[str], str, str]:
+    write = journal_in(directory)
+    write(started("diagnose"), finding(), ENDED)
+    made = incident_record(
+        write(started(mode, check_mode=check_mode, run_id=SECOND), finding(), *entries, run_id=SECOND),
+        incident_id=INCIDENT,
+        as_of=AS_OF,
+    )
+    return report_view.view(made)["summary"], render_markdown(made), " ".join(Page(render_html(made)).words)
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ([step(3, "Terminate", mutates=True)], "Terminate on postgres"),
+        ([], f"{SECOND} was cut off"),
+        ([step(3, "Look")], f"{SECOND} was cut off"),
+        ([action("unknown"), ENDED], "kill-idle-connections"),
+    ],
+)
+def test_a_run_that_was_cut_off_while_changing_something_does_not_say_nothing_was_changed(
+    tmp_path: Path, entries: list[Entry], named: str
+) -> None:
+    summary, text, html = cut_off(tmp_path, "remediate", *entries)
+    said = f"What was changed is not fully known: {named}."
+    assert said in summary
+    assert "Nothing was changed." not in summary
+    assert text.replace("\\", "").count(said) == 2, "in the summary, and among the actions"
+    assert said in html
+    assert "Nothing was done." not in text + html
+
+
+@pytest.mark.parametrize(("mode", "check_mode"), [("diagnose", False), ("rollback", True)])
+def test_a_look_that_was_cut_off_has_changed_nothing(tmp_path: Path, mode: str, check_mode: bool) -> None:
+    summary, text, html = cut_off(tmp_path, mode, step(3, "Look"), check_mode=check_mode)
+    assert "Nothing was changed." in summary
+    assert all("Nothing was done." in shown and "not fully known" not in shown for shown in (text, html))
 
 
 def test_a_report_of_any_part_of_a_journal_can_be_made(tmp_path: Path) -> None:

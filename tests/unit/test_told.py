@@ -46,6 +46,36 @@ def test_a_failed_page_is_the_first_thing(tmp_path: Path) -> None:
     assert f"call the on-call engineer (+44 20 7946 0000), then: runbook notify {INCIDENT} --now" in shown
 
 
+CALL = "call the on-call engineer (+44 20 7946 0000)"
+
+
+def missed(why: str, page: str = "0001-page", to: str = "security") -> Entry:
+    message = f"NOT PAGED ({to}): {why}; {CALL}, then: runbook notify {INCIDENT} --now"
+    return "notice", {"code": "not_paged", "message": message, "call": CALL, "page": page}
+
+
+@pytest.mark.parametrize("status", ["not_configured", "pending", None])
+def test_a_page_that_nobody_got_is_the_first_thing_whatever_became_of_it(tmp_path: Path, status: str | None) -> None:
+    why = "Paging: set pagerduty_routing_keys.security"
+    page = [notification(status=status, cause=status, message=why)] if status else []
+    lines = text(tmp_path, *page, missed(why), missed(why)).splitlines()
+    place = lines.index(f"NOT PAGED (security): {why}")
+    assert lines[place + 1] == f"{CALL}, then: runbook notify {INCIDENT} --now"
+    assert place < lines.index("Findings")
+    assert sum("NOT PAGED" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("status", ["sent", "already_sent", "suppressed"])
+def test_a_page_that_was_sent_since_is_not_called_missed(tmp_path: Path, status: str) -> None:
+    failed = notification(status="failed", cause="timeout", message="no answer in 3 s")
+    assert "NOT PAGED" not in text(tmp_path, failed, missed("no answer"), notification(status=status))
+    (tmp_path / "another").mkdir()
+    other = missed("it waits behind another", "0002-page", "billing")
+    shown = text(tmp_path / "another", failed, missed("no answer"), other, notification(status=status))
+    assert "NOT PAGED (billing): it waits behind another\n" in shown
+    assert "(security)" not in shown
+
+
 @pytest.mark.parametrize("more", [{"status": "sent"}, {"status": "failed", "stage": "resolved"}], ids=str)
 def test_what_is_no_failed_page_is_not_called_one(tmp_path: Path, more: dict[str, Any]) -> None:
     assert "NOT PAGED" not in text(tmp_path, notification(**more))

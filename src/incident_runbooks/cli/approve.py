@@ -71,7 +71,7 @@ def approve(incident: str, target: str, output: str | None, **said: Any) -> Answ
 
 
 def _result(incident: str) -> Json:
-    """Return the result whose plan is decided on: of a file, or of the incident's last run that made a plan."""
+    """Return the result whose plan is decided on: of a file, or of the incident's last run that plans to remediate."""
     path = Path(incident).expanduser()
     if path.is_file() or path.suffix == ".json":
         return _from_file(path)
@@ -88,17 +88,23 @@ def _result(incident: str) -> Json:
         journal = read_journal(directory / FILE_NAME)
     except IncidentsError as error:
         raise RunbookError(error.message) from error
-    if journal.problems:
+    if journal.damage:
         raise RunbookError(
-            f"Approving the plan of {incident}: its journal cannot be trusted: {journal.problems[0]}",
+            f"Approving the plan of {incident}: its journal cannot be trusted: {journal.damage[0]}",
             code="refused",
             exit_code=6,
+            hint=f"see: runbook verify {directory.name}",
         )
-    runs = [record["run_id"] for record in journal.records if record["type"] == "plan"]
-    if not runs:
-        raise UsageError(f"Approving the plan of {incident}: no run of it made one", hint="runbook run TYPE makes one")
-    result: Json = fold(journal.records, runs[-1], incident_id=directory.name)
-    return result
+    for run_id in dict.fromkeys(record["run_id"] for record in reversed(journal.records) if record["type"] == "plan"):
+        result: Json = fold(journal.records, run_id, incident_id=directory.name)
+        if not _restores(result):
+            return result
+    raise UsageError(f"Approving the plan of {incident}: no run of it made one", hint="runbook run TYPE makes one")
+
+
+def _restores(result: Mapping[str, Any]) -> bool:
+    """Whether a plan is a rollback's: its ids are those of the remediations that it undoes."""
+    return bool(result["run"]["mode"] == "rollback")
 
 
 def _from_file(path: Path) -> Json:
@@ -117,6 +123,11 @@ def _from_file(path: Path) -> Json:
     problems = schemas.validate("result", document)
     if problems:
         raise UsageError(f"Reading the result {path}: {problems[0]}", hint="give a result.json of a run")
+    if _restores(document):
+        raise UsageError(
+            f"Reading the result {path}: the plan of a rollback is not approved",
+            hint="runbook rollback INCIDENT shows it and asks",
+        )
     result: Json = document
     return result
 

@@ -16,7 +16,7 @@ from incident_runbooks.cli.options import wants_colour
 from incident_runbooks.inventory import Inventory
 from incident_runbooks.render.neutral import one_line
 from incident_runbooks.render.progress_lines import line_of
-from incident_runbooks.render.progress_state import ProgressState, instant
+from incident_runbooks.render.progress_state import ProgressState
 from incident_runbooks.render.style import painted
 
 if TYPE_CHECKING:  # a pipe does not pay for rich
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a pipe does not pay for rich
     from incident_runbooks.render.live import LiveLines
 
 _NO_CURSOR = frozenset({"", "dumb", "unknown"})
-_FIRST_RECORDS = 1024 * 1024
+_STARTED = b'"type":"run_started"'  # a journal is canonical JSON
 
 
 class Progress:
@@ -76,7 +76,7 @@ class Progress:
         with self._lock:
             if started:
                 self._state = ProgressState()
-            self._state.feed(record, _incident_began_at(record) if started else None)
+            self._state.feed(record, incident_began_at(record) if started else None)
             ended = self._state.ended
         if started:
             self._start()
@@ -128,11 +128,17 @@ class Progress:
                 print(line, file=sys.stderr, flush=True)
 
 
-def _incident_began_at(record: Mapping[str, Any]) -> float | None:
-    """Return when the first run of the record's incident began, seconds since the epoch; ``None`` if it is this one."""
-    # only a continued incident has a journal that another run began
+def incident_began_at(record: Mapping[str, Any]) -> float | None:
+    """Return from when the incident's time counts, seconds since the epoch; ``None`` where its journal cannot be read.
+
+    Args:
+        record: the record ``run_started`` of a run.
+    """
     from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError  # noqa: PLC0415
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
+    from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import (  # noqa: PLC0415
+        counted_from,
+    )
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import (  # noqa: PLC0415
         FILE_NAME,
         parse_record,
@@ -141,7 +147,8 @@ def _incident_began_at(record: Mapping[str, Any]) -> float | None:
     try:
         path = incidents.incident_dir(str(record["data"]["incident"]["id"])) / FILE_NAME
         with path.open("rb") as file:
-            first = map(parse_record, file.readlines(_FIRST_RECORDS))
-            return next((instant(found["at"]) for found in first if found and found["type"] == "run_started"), None)
+            records = [found for line in file if _STARTED in line and (found := parse_record(line))]
     except (OSError, KeyError, TypeError, IncidentsError):
         return None
+    began = counted_from(records)
+    return began.timestamp() if began else None

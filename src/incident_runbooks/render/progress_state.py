@@ -109,7 +109,7 @@ class ProgressState:
         """Take one journal record; a type that says nothing about the progress is passed over.
 
         Args:
-            incident_began_at: with ``run_started``, when the incident's first run began; default is the record's time.
+            incident_began_at: with ``run_started``, from when the incident's time counts; default is the record's time.
         """
         kind, data = str(record.get("type")), _mapping(record.get("data"))
         if kind == "run_started":

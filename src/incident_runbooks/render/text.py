@@ -79,12 +79,21 @@ def duration(seconds: float | None) -> str:
 
 
 def next_command(result: Json, remediations: Sequence[str], again: Sequence[str]) -> str:
-    """Return what to type to run remediations in this incident."""
+    """Return what to type to run remediations in this incident, or to give back what they changed."""
     incident = result["incident"]
+    if _restores(result):
+        words = ["runbook", "rollback", str(incident["id"])]
+        words += [word for name in remediations for word in ("--only", str(name))]
+        return one_line(shlex.join([*words, *again]), 2000)
     words = ["runbook", "run", str(incident["type"]), "--incident", str(incident["id"]), "--remediate"]
     words += [word for name in remediations for word in ("--approve", str(name))]
     words += _beside_the_ids(result["plan"], remediations)
     return one_line(shlex.join([*words, *again]), 2000)
+
+
+def _restores(result: Json) -> bool:
+    """Whether its plan is a rollback's: the ids are those of the remediations that it undoes."""
+    return bool(result["run"].get("mode") == "rollback")
 
 
 def _beside_the_ids(plan: Json, remediations: Sequence[str]) -> list[str]:
@@ -138,7 +147,8 @@ def _recommended(result: Json, colour: bool, again: Sequence[str]) -> str:
     if not entries:
         return ""
     plan = str(result["plan"].get("digest") or "")
-    lines = [bold("Recommended", colour) + (f" (plan {one_line(plan[:12], 12)})" if plan else "")]
+    head = "Would be restored" if _restores(result) else "Recommended"
+    lines = [bold(head, colour) + (f" (plan {one_line(plan[:12], 12)})" if plan else "")]
     for entry in entries:
         risk = str(entry.get("risk"))
         lines.append(f"  {one_line(entry.get('id'), 60)} ({painted(one_line(risk, 20), risk, colour)}): "

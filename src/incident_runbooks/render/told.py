@@ -17,22 +17,43 @@ _LINE = 240
 _DRAFT = 600
 _SENT = frozenset({"sent", "already_sent"})
 _NOT_SENT = frozenset({"draft", "suppressed"})
+_NOT_MISSED = _SENT | {"suppressed"}  # it was over before it was sent
 
 
 def not_paged(result: Json, colour: bool) -> str:
-    """Return a line that nobody overlooks where the page failed: nobody was woken."""
-    failed = [item for item in result.get("notifications", ()) if is_page(item) and item.get("status") == "failed"]
-    lines = [
+    """Return a line that nobody overlooks for each page that nobody got: nobody was woken."""
+    items = enumerate(result.get("notifications") or ())
+    pages = {str(item.get("id") or number): item for number, item in items if is_page(item)}  # as each stood last
+    missed = _missed(result, pages)
+    failed = [item for item in pages.values() if item.get("status") == "failed"]
+    lines = [_notice_line(item) for item in missed] or [
         f"NOT PAGED: {one_line(item.get('target') or item.get('channel') or 'the page', 80)} could not be reached: "
         f"{one_line(item.get('message') or item.get('cause') or 'unknown', _LINE)}"
         for item in failed
     ]
     incident = one_line(result["incident"].get("id") or "INCIDENT", 120)
     if lines:
-        calls = [item.get("call") for item in result.get("notices") or () if item.get("code") == "not_paged"]
+        calls = [item.get("call") for item in missed]
         call = "; ".join(dict.fromkeys(one_line(item, _LINE) for item in calls if item)) or "call the on-call engineer"
         lines.append(f"{call}, then: runbook notify {incident} --now")
     return "\n".join(bold(painted(line, "failed", colour), colour) for line in lines)
+
+
+def _missed(result: Json, pages: Mapping[str, Json]) -> list[Json]:
+    """Return the notices of pages that nobody got, the last of each page, unless it was sent since."""
+    open_still = [name for name, item in pages.items() if item.get("status") not in _NOT_MISSED]
+    said: dict[str, Json] = {}
+    for item in result.get("notices") or ():
+        page = str(item.get("page") or "")
+        settled = page in pages and page not in open_still if page else bool(pages) and not open_still
+        if item.get("code") == "not_paged" and not settled:
+            said[page or str(item.get("message"))] = item
+    return list(said.values())
+
+
+def _notice_line(notice: Json) -> str:
+    """Return the first half of a notice; the other says what to do, which is said once for all of them."""
+    return one_line(str(notice.get("message") or "NOT PAGED").partition(f"; {notice.get('call')}")[0], _LINE)
 
 
 def approval(result: Json, colour: bool) -> str:
