@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import breach_notice
@@ -29,6 +30,8 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_file
 Json = dict[str, Any]
 
 DRAFTED = "breach_notice_drafted"
+STATED = "breach_moments_stated"  # moments alone, of what may turn out to be a breach
+_MOMENTS = ("aware_at", "notified_at")
 _SEAL = "/tagmanifest-sha256.txt"
 _TEXTS = (
     *("aware_at", "aware_at_assumed", "notified_at", "risk_reasons", "risk_assessed_by"),
@@ -54,6 +57,7 @@ class ActionModule(RecordingAction):
         "regulator_url": {"type": "str", "default": "https://ico.org.uk/for-organisations/report-a-breach/"},
         "law": {"type": "str", "default": "UK GDPR"},
         "controller": {"type": "str", "required": True},
+        "draft": {"type": "bool", "default": True},
         "people_count": {"type": "int"},
         "record_count": {"type": "int"},
         "counts_are": {"type": "str", "choices": ["approximate", "at_least"], "default": "approximate"},
@@ -61,7 +65,7 @@ class ActionModule(RecordingAction):
     }
 
     def record(self, arguments: Json, task_vars: Json) -> Json:  # noqa: ARG002 - contract
-        """Fold the journal as it is now, write the drafts, and note in the journal what was written."""
+        """Fold the journal as it is now, write the drafts, and note in the journal what was written or stated."""
         incident = os.environ.get("RUNBOOK_INCIDENT")
         if not incident or not is_recorded():
             raise IncidentsError(
@@ -78,8 +82,9 @@ class ActionModule(RecordingAction):
         caveats += [*_corrected(recorded, clock), *breach_notice.unreasoned(clock)]
         sheet = breach_notice.sheet(arguments, clock, measures, incident)
         check_mode = bool(self._task.check_mode)
-        files = breach_drafts.save(directory, breach_drafts.render(sheet), check_mode=check_mode)
-        changed = any(item["state"] != "unchanged" for item in files)
+        files, unread = _save(directory, sheet, check_mode=check_mode) if arguments["draft"] else ([], [])
+        stated = _stated(recorded, clock) if not arguments["draft"] else {}
+        changed = bool(stated) or any(item["state"] != "unchanged" for item in files)
         found = {
             "changed": changed,
             "status": ("planned" if check_mode else "done") if changed else "nothing_to_do",
@@ -91,17 +96,38 @@ class ActionModule(RecordingAction):
             "measures": measures,
             "others": sheet["others"],
             "recorded": _on_record(document, recorded),
-            "caveats": caveats + [f"{item['name']} was edited by hand; it stays" for item in files if item["edited"]],
+            "caveats": [
+                *(*unread, *caveats),
+                *(f"{item['name']} was edited by hand; it stays" for item in files if item["edited"]),
+            ],
         }
         if not changed or check_mode:
             return found
-        return {**found, "record": {"type": "notice", "data": _notice(files, clock)}}
+        data = _notice(files, clock) if arguments["draft"] else _statement(stated)
+        return {**found, "record": {"type": "notice", "data": data}}
+
+
+def _save(directory: Path, sheet: Json, *, check_mode: bool) -> tuple[list[Json], list[str]]:
+    """Write the drafts; who only looks is told why that would fail, and all the rest."""
+    try:
+        return breach_drafts.save(directory, breach_drafts.render(sheet), check_mode=check_mode), []
+    except IncidentsError as error:
+        if not check_mode:
+            raise
+        return [], [error.message]
 
 
 def _recorded(document: Mapping[str, Any]) -> dict[str, str]:
     """The moments that somebody has stated in this incident, the last one of each; never one that was assumed."""
-    drafted = [item for item in document["notices"] if item["code"] == DRAFTED]
-    return {name: item[name] for item in drafted for name in ("aware_at", "notified_at") if item.get(name)}
+    notices = [item for item in document["notices"] if item["code"] in (DRAFTED, STATED)]
+    return {name: item[name] for item in notices for name in _MOMENTS if item.get(name)}
+
+
+def _stated(recorded: Mapping[str, str], clock: Clock) -> dict[str, str]:
+    """The moments that are no assumption and not on record."""
+    said = {"aware_at": None if clock.assumed else clock.aware_at, "notified_at": clock.notified_at}
+    moments = {name: rfc3339(moment) for name, moment in said.items() if moment}
+    return {name: moment for name, moment in moments.items() if recorded.get(name) != moment}
 
 
 def _on_record(document: Mapping[str, Any], recorded: Mapping[str, str]) -> Json:
@@ -132,6 +158,12 @@ def _corrected(recorded: Mapping[str, str], clock: Clock) -> list[str]:
         for name, moment in now_said.items()
         if (before := recorded.get(name)) and moment and before != rfc3339(moment)
     ]
+
+
+def _statement(stated: Mapping[str, str]) -> Json:
+    words = {"aware_at": "somebody became aware at", "notified_at": "the regulator was told at"}
+    said = ", and ".join(f"{words[name]} {moment}" for name, moment in stated.items())
+    return {"code": STATED, "message": f"It was stated that {said}", "component": None, **stated, "at": now()}
 
 
 def _notice(files: list[Json], clock: Clock) -> Json:

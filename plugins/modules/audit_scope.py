@@ -295,7 +295,8 @@ affected:
     complete:
       description:
         - Whether nobody is missing as far as the trail can tell. All suspects, addresses and records were looked at,
-          each record has an owner, no read or export was without an actor or a record, and the trail was not changed.
+          each record has an owner, no read or export was without an actor or a record, no action that no option names
+          looks like one, and the trail was not changed and would show it.
       type: bool
     file:
       description: The file of O(affected_file), and the C(problem) where it was not written.
@@ -306,7 +307,7 @@ affected:
                   written: true, problem: null}}
 resources:
   description: What rows that count did, by actor, type and action; exports first. C(records) are different ones,
-    C(unnamed) counts rows that name none or are of a bulk action.
+    C(unnamed) counts rows that name none or are of a bulk action; of each type one such export is never left out.
   returned: success
   type: list
   elements: dict

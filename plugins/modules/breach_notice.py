@@ -85,6 +85,12 @@ options:
     description: The organisation that decides about the data.
     type: str
     required: true
+  draft:
+    description:
+      - Whether drafts are written. Without them O(aware_at) and O(notified_at) are recorded alone, and C(drafted)
+        of RV(recorded) stays as it is.
+    type: bool
+    default: true
   contact_name:
     description: The data protection officer, or another contact point.
     type: str
@@ -142,9 +148,10 @@ options:
       - How executed remediations are worded. The id of a remediation, with the texts C(regulator) and C(people).
       - Known are V(quarantine-pod), V(revoke-sessions), V(revoke-tokens), V(reset-credentials), V(require-2fa) and
         V(revoke-oauth). Of others the regulator reads the title, and people nothing.
-      - For whom one was done is C(scope) in C(before) or in a target of its record, V(suspects), V(affected) or
-        V(all). People are told of V(reset-credentials), V(require-2fa) and V(revoke-oauth) only where it is one of the
-        last two, and where C(count) of the targets is not less than O(people_count).
+      - For whom one was done is C(scope) in C(before) or in a target of its record, V(suspects), V(known), V(affected)
+        or V(all). What was done for those who are V(known), where these are not all, was done in part. People are told
+        of V(reset-credentials), V(require-2fa) and V(revoke-oauth) only where it is one of the last two, and where
+        C(count) of the targets is not less than O(people_count).
       - The verification of a remediation is the check of the same name, with underscores. For sessions it is
         C(sessions_of_suspects), C(sessions_of_affected) or C(sessions_of_all), for pods C(quarantine).
     type: dict
@@ -213,7 +220,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: V(done) when drafts were written, V(planned) in check mode, V(nothing_to_do) when they were there.
+  description:
+    - V(done) when drafts were written, or with O(draft=false) a moment was recorded. V(planned) in check mode,
+      V(nothing_to_do) when they were there, or in check mode cannot be read, which is among RV(caveats).
   returned: success
   type: str
   sample: done
@@ -281,7 +290,7 @@ blanks:
 measures:
   description:
     - The measures that the record shows as done, with their words. C(people) is null where they are not told.
-    - C(scope) is V(suspects), V(affected) or V(all), and null where it is not recorded for whom it was done.
+    - C(scope) is V(suspects), V(known), V(affected) or V(all), and null where it is not recorded for whom it was done.
   returned: success
   type: list
   elements: dict
@@ -318,6 +327,7 @@ recorded:
 caveats:
   description:
     - What is not told and why, a moment that was changed, a risk without reasons, and drafts that somebody has edited.
+    - In check mode also why drafts could not be written. Otherwise that is an error.
   returned: success
   type: list
   elements: str

@@ -14,7 +14,8 @@ description:
   - Everything streams to the disk of the host that runs the module, into a bag as RFC 8493 lays it out, with SHA-256
     lists and a custody log. Directories have the mode 0700 and files 0600 while they are written, then 0500 and 0400.
   - A system that is down or refuses stops no other. The bundle is then V(partial), and says so itself.
-  - A run that was cut off is gone on with by the next one with the same O(name). What was collected is kept.
+  - A run that was cut off is gone on with by the next one with the same O(name). What was collected is kept. A source
+    that cannot be reached then makes it V(partial), unless all that it has had been asked for.
   - The audit trail and the dump are of one snapshot of the database. The number of rows is compared with C(count(*))
     in that snapshot, and missing ids are reported.
   - Of Secrets the metadata alone is asked for. Keys and values of Redis are kept as SHA-256 only. In objects, values of

@@ -38,12 +38,22 @@ def identity() -> Any:
     return pyrage.x25519.Identity.generate()
 
 
-def take(directory: Path | None, sources: list[str], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    """Run the module as its edges do."""
+def options_of(directory: Path | None, sources: list[str], **options: Any) -> dict[str, Any]:
+    """The options of the module as it gets them."""
+    return _validated(directory, sources, options).validated_parameters
+
+
+def _validated(directory: Path | None, sources: list[str], options: dict[str, Any]) -> Any:
     given = {"incident": INCIDENT, "custodian": "alice", "directory": directory and str(directory), "sources": sources}
     given |= {"namespace": "shop", "since": SINCE, "until": UNTIL, **options}
     validation = ArgumentSpecValidator(SPEC.argument_spec, **SPEC.constraints).validate(given)
     assert not validation.errors.errors, validation.errors.msg
+    return validation
+
+
+def take(directory: Path | None, sources: list[str], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    """Run the module as its edges do."""
+    validation = _validated(directory, sources, options)
     result = conclude(SPEC, validation.validated_parameters, check_mode)
     json.dumps(result, allow_nan=False)
     if not result.get("failed"):

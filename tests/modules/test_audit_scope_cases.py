@@ -11,6 +11,7 @@ import pytest
 import yaml
 from modules.audit_support import Breached, small_breach
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import audit_scoping
 from ansible_collections.brandconnect.incidents.plugins.modules import audit_ips, audit_scope
 from incident_runbooks.lab.breach.truth import OFFICE, REPORTS
 
@@ -121,6 +122,20 @@ def test_actions_that_do_not_occur_are_not_fine(small_breach: Breached) -> None:
     assert [result["status"] for result in results] == ["unknown", "unknown"]
     assert results[0]["totals"]["taken"] == 0
     assert "none of actions" in results[0]["confidence"]["reasons"][0]
+
+
+def test_rows_out_of_order_do_not_hide_a_deletion(small_breach: Breached, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More steps back in time than are read: the rows that are missing are told all the same."""
+    monkeypatch.setattr(audit_scoping, "MOST_STEPS", 20)
+    times = quiet(small_breach)
+    within = f"created_at >= '{times['since']}' AND created_at < '{times['until']}'"
+    moved = f"UPDATE public.audit_copy SET created_at = created_at - interval '1 hour' WHERE {within} AND id % 50 = 0"  # noqa: S608 - constants
+    middle = f"SELECT (min(id) + max(id)) / 2 FROM public.audit_copy WHERE {within}"  # noqa: S608
+    deleted = f"DELETE FROM public.audit_copy WHERE id - ({middle}) BETWEEN 1 AND 9"  # noqa: S608
+    with small_breach.rolled_back(moved, deleted):
+        result = small_breach.run(SPEC, **times)
+    assert result["tampered"]["count"] > 20
+    assert (result["gaps"]["count"], result["gaps"]["missing"]) == (1, 9), result["gaps"]
 
 
 def test_a_harmless_read_elsewhere_does_not_hide_what_came_from_the_usual_address(small_breach: Breached) -> None:

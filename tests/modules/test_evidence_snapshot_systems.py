@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modules.evidence_support import INCIDENT, UNTIL, data, directory, identity, is_sound, take
+from modules.evidence_support import INCIDENT, UNTIL, data, directory, identity, is_sound, options_of, take
 from modules.k8s_support import APPS, CORE, Api, KubernetesCluster, Reply, api, cluster, pod, until
 from modules.prometheus_support import RealPrometheus, exporter, prometheus
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_work
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle import Bundle
 from support.redis import PASSWORD, Starter, redis_server
 
@@ -174,6 +175,66 @@ def test_after_a_crash_the_logs_of_pods_that_are_gone_are_said_to_be_missing(api
     (asked,) = [asked for asked in api.asked if asked.path == f"{CORE}/secrets"]
     assert "as=PartialObjectMetadataList" in asked.headers["Accept"]
     is_sound(result, "aHVudGVyMg==", "c4n4ry")
+
+
+WHO = {"incident": INCIDENT, "custodian": "alice", "collector": "x", "run_id": "1"}
+NOBODY_THERE = "http://127.0.0.1:1"
+
+
+def begun(directory: Path) -> Bundle:
+    """A bundle of which the run that began it was killed."""
+    (directory / "evidence").mkdir(mode=0o700, exist_ok=True)
+    return Bundle.open(directory / "evidence" / "snapshot", **WHO)
+
+
+def empty(api: Api) -> dict[str, Any]:
+    """A cluster in which there is nothing but one pod with a log."""
+    api.answers |= {f"{CORE}/{kind}": {"items": []} for kind in ("events", "services", "secrets")}
+    api.answers |= {f"{APPS}/{kind}": {"items": []} for kind in ("deployments", "replicasets", "statefulsets")}
+    api.answers |= {f"{CORE}/pods": {"items": [pod("here")]}}
+    api.answers[f"{CORE}/pods/here/log"] = Reply(body=b"2026-11-24T15:00:00Z line\n")
+    return api.options()
+
+
+@pytest.mark.parametrize("source", ["kubernetes", "prometheus"])
+def test_a_source_that_is_gone_after_a_crash_makes_it_partial_whatever_it_had_given(
+    api: Api, directory: Path, source: str
+) -> None:
+    first = {"kubernetes": "k8s/pods.json", "prometheus": "prom/up.json"}[source]
+    with begun(directory) as bundle:
+        bundle.write(first, [b"[]"], source="GET")
+    nobody = {**api.options(), "host": NOBODY_THERE} if source == "kubernetes" else {"prometheus_url": NOBODY_THERE}
+    queries = {"prometheus": {"queries": {"up": "up", "errors": "errors"}}}
+    result = take(directory, [source], **nobody, **(queries if source == "prometheus" else {}))
+    assert (result["status"], result["resumed"], result["partial"]) == ("partial", True, True), result
+    (missing,) = result["missing"]
+    assert (missing["source"], missing["path"]) == (source, f"{first.split('/', maxsplit=1)[0]}/looked-at.json")
+    assert missing["error"] == result["sources"][0]["error"]
+    assert result["reason"].startswith("PARTIAL")
+    assert "NO, PARTIAL" in (Path(result["directory"]) / "bag-info.txt").read_text()
+    is_sound(result)
+
+
+def test_what_could_not_be_looked_at_is_made_good_by_a_later_run(api: Api, directory: Path) -> None:
+    with begun(directory) as bundle:
+        bundle.write("k8s/pods.json", [json.dumps([pod("here")]).encode()], source="GET")
+        bundle.miss("k8s/looked-at.json", source="kubernetes", error="nothing listens there")
+    result = take(directory, ["kubernetes"], **empty(api))
+    assert (result["status"], result["missing"]) == ("done", []), result
+    looked = json.loads((data(result) / "k8s/looked-at.json").read_text())
+    assert {"k8s/pods.json", "pods/here_uid-here/backend.log"} <= set(looked)
+    is_sound(result)
+
+
+def test_a_source_that_had_given_all_is_not_needed_again(api: Api, directory: Path) -> None:
+    options = empty(api)
+    work = evidence_work.Preserving(options_of(directory, ["kubernetes"], **options), dt.datetime.now(dt.UTC))
+    with begun(directory) as bundle:
+        work.collect(bundle)
+    result = take(directory, ["kubernetes"], **{**options, "host": NOBODY_THERE})
+    assert (result["status"], result["resumed"], result["missing"]) == ("done", True, []), result
+    assert not (data(result) / "k8s/looked-at.json").exists()
+    is_sound(result)
 
 
 def test_a_log_that_is_too_long_or_not_there_yet(api: Api, directory: Path) -> None:

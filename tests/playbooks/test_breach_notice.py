@@ -170,6 +170,58 @@ def test_it_tells_what_is_on_record(collections: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_broken_list_of_drafts_hides_nothing_that_is_on_record(collections: Path, tmp_path: Path) -> None:
+    """Who has changed the evidence can damage the list as well: the seal as it was recorded is told all the same."""
+    bench = Bench(collections, tmp_path)
+    seal = {"path": "evidence/snapshot/tagmanifest-sha256.txt", "sha256": "a" * 64, "bytes": 3, "truncated": False}
+    tasks = [act(result={"records": [{"type": "evidence", "data": seal}]}), notice(aware_at=AWARE)]
+    ran = bench.run(bench.playbook([{"tasks": tasks}]))
+    assert ran.rc == 0, ran.output
+    (ran.directory / "notices/drafts.json").write_text("[{]", encoding="utf-8")
+
+    asked = "notice.recorded.seals, notice.clock.assumed, notice.files, notice.changed, notice.caveats"
+    look = {"name": "Look", "ansible.builtin.debug": {"msg": f"SAID {{{{ [{asked}] | to_json }}}}"}}
+    incident = {"RUNBOOK_INCIDENT": ran.directory.name}
+    again = bench.run(bench.playbook([{"tasks": [{**notice(), "check_mode": True}, look]}]), **incident)
+    assert again.rc == 0, again.output
+    ((seals, assumed, files, changed, caveats),) = told(again.output)
+    assert (seals, assumed, files, changed) == ({seal["path"]: seal["sha256"]}, False, [], False)
+    assert "Reading the drafts in" in caveats[0]
+
+    drafted = bench.run(bench.playbook([{"tasks": [notice()]}]), **incident)
+    assert drafted.rc != 0, "what cannot be drafted is an error"
+    assert "move the file away" in drafted.output
+
+
+def test_a_moment_is_recorded_without_drafts(collections: Path, tmp_path: Path) -> None:
+    bench = Bench(collections, tmp_path)
+    asked = "notice.changed, notice.status, notice.files, notice.recorded.drafted, notice.clock.aware_at"
+    look = {"name": "Look", "ansible.builtin.debug": {"msg": f"SAID {{{{ [{asked}] | to_json }}}}"}}
+    only = {"draft": False, "aware_at_assumed": LATER}
+    tasks = [
+        *({**notice(**only, aware_at=AWARE), "check_mode": True}, look),
+        *(notice(**only), look),
+        *(notice(**only, aware_at=AWARE), look),
+        *(notice(**only, aware_at=AWARE), look),
+    ]
+    ran = bench.run(bench.playbook([{"tasks": tasks}]))
+    assert ran.rc == 0, ran.output
+    aware, later = (moment.replace("Z", ".000000Z") for moment in (AWARE, LATER))
+    assert told(ran.output) == [
+        [True, "planned", [], False, aware],
+        [False, "nothing_to_do", [], False, later],
+        [True, "done", [], False, aware],
+        [False, "nothing_to_do", [], False, aware],
+    ]
+    assert not (ran.directory / "notices").exists()
+    again = bench.run(
+        bench.playbook([{"tasks": [{**notice(aware_at_assumed=LATER), "check_mode": True}, look]}]),
+        RUNBOOK_INCIDENT=ran.directory.name,
+    )
+    ((_, _, _, drafted, moment),) = told(again.output)
+    assert (drafted, moment) == (False, aware), "it is on record, and nothing was drafted"
+
+
 def test_without_the_moment_of_awareness_there_is_no_notice(collections: Path, tmp_path: Path) -> None:
     bench = Bench(collections, tmp_path)
     ran = bench.run(bench.playbook([{"tasks": [notice()]}]))

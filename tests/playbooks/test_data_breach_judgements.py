@@ -110,6 +110,20 @@ def test_nothing_has_to_be_notified_where_nothing_was_ever_found(bench: Bench) -
     assert not (ran.directory / "notices").exists()
 
 
+def test_a_moment_that_was_stated_before_anything_was_found_is_not_lost(bench: Bench) -> None:
+    first = judge(bench, QUIET, data_breach_aware_at="2026-11-27T21:40:00Z")
+    assert finding(first, "clock")["summary"] == "Nothing has to be notified for what was found"
+    assert (due(first), (first.directory / "notices").exists()) == ([], False)
+    again = judge(bench, QUIET, first.directory)
+    assert finding(again, "clock")["status"] == "ok", "a moment alone is no breach"
+
+    found = judge(bench, STOLEN, first.directory)
+    clock = finding(found, "clock")
+    assert (clock["data"]["assumed"], clock["data"]["clock"]["aware_at"]) == (False, "2026-11-27T21:40:00.000000Z")
+    draft = (found.directory / "notices/regulator-1.txt").read_text(encoding="utf-8")
+    assert "ASSUMED" not in draft
+
+
 def test_a_moment_that_is_none_is_said_and_hides_no_record(bench: Bench) -> None:
     ran = judge(bench, STOLEN, data_breach_aware_at="yesterday")
     clock = finding(ran, "clock")
@@ -198,6 +212,32 @@ def test_the_seal_of_the_evidence_is_that_of_when_it_was_made(bench: Bench) -> N
     tasks.append({**other, "vars": {"data_breach_evidence_name": "another"}})
     ran = bench.run(bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"))
     assert ran.rc == 0, ran.output
+
+
+@pytest.mark.parametrize("task", ["anchor", "remediate/preserve-evidence"])
+def test_a_seal_counts_only_where_the_record_of_it_could_be_read(bench: Bench, task: str) -> None:
+    """What was rewritten with its lists and its log is told by nothing but the seal on record."""
+    recorded_seal = {"name": "Consider", "brandconnect.incidents.recommend": {"remediations": []}}
+    first = bench.run(bench.playbook([{"hosts": "localhost", "tasks": [recorded_seal]}], "data_breach"))
+    assert first.rc == 0, first.output
+    bundle = first.directory / "evidence/snapshot"
+    bundle.mkdir(parents=True)
+    (bundle / "tagmanifest-sha256.txt").write_text("of whoever has rewritten it\n", encoding="utf-8")
+    tasks = [considered("preserve-evidence"), {**role(task), "vars": {"common_targets": []}}]
+    ran = bench.run(
+        bench.playbook([{"hosts": "localhost", "tasks": tasks}], "data_breach"),
+        "-e",
+        json.dumps({"__data_breach_clock": {}, "data_breach_evidence_name": "snapshot"}),
+        RUNBOOK_INCIDENT=first.directory.name,
+    )
+    said = "what is on record of it could not be read"
+    if task == "anchor":
+        assert ran.rc != 0
+        assert said in ran.output
+    else:
+        (done,) = [each for each in ran.of_type("action") if each["id"] == "preserve-evidence"]
+        assert done["status"] == "failed", done
+        assert said in done["reason"]
 
 
 SESSIONS, AFFECTED_SESSIONS, SECOND = "revoke-suspect-sessions", "revoke-affected-sessions", "require-2fa"
@@ -318,6 +358,7 @@ def test_all_runs_of_an_incident_look_back_from_its_beginning(bench: Bench) -> N
     assert ran.rc == 0, ran.output
 
 
+RESET = "reset-credentials"
 UUID = "0b8f1d1e-0b5a-4c0e-9d55-2d1b6f0c9a11"
 
 
@@ -326,6 +367,9 @@ UUID = "0b8f1d1e-0b5a-4c0e-9d55-2d1b6f0c9a11"
     [
         (SECOND, ["65"], ["7", UUID], "unverified"),
         (SECOND, [], [], "unverified"),
+        (SECOND, ["65"], [], "unverified"),  # nobody is known but those who did it
+        (RESET, ["65"], [UUID], "unverified"),
+        (RESET, ["65"], [], "resolved"),  # it was of the suspects then
         ("revoke-suspect-access", [], ["7"], "unverified"),
         ("revoke-suspect-access", [UUID, "65"], ["7"], "unverified"),
         (SECOND, ["65"], ["7"], "resolved"),
@@ -338,15 +382,98 @@ def test_nobody_is_left_only_where_all_whom_it_concerns_were_counted(
     given = {
         "found": {"cause": None, "message": "", "hint": "", "rows": [{"open": 0}]},
         "data_breach_done": job,
-        "__data_breach_cause": {"cause": "mass_export", "suspects": suspects, "since": "2026-11-15T20:00:00Z"},
+        "__data_breach_cause": {"wide": True, "suspects": suspects, "since": "2026-11-15T20:00:00Z"},
         "__data_breach_affected": {"omitted": 0, "ids": ids},
     }
     bench.hosts["postgres"] = {"postgres_host": "127.0.0.1", "postgres_port": 1}  # what it says is given
-    play = {"hosts": "localhost", "tasks": [role("verify_job")]}
+    play = {"hosts": "localhost", "tasks": [considered("preserve-evidence"), role("verify_job")]}
     ran = bench.run(bench.playbook([play], "data_breach"), "-e", json.dumps(given))
     assert ran.rc == 0, ran.output
     (said,) = ran.of_type("verification")
     assert (said["status"], said["cause"]) == (verdict, None if verdict == "resolved" else "ids_unknown"), said
+
+
+JOB = """
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        args = self._task.args
+        ids = sorted(str(name) for name in args.get("ids", args.get("actor_ids")))
+        none = {**dict.fromkeys(("reason", "started_at", "evidence")), "results": [], "caveats": [], "files": []}
+        done = {"status": "done", "changed": True, "targets": [{"count": len(ids)}], "after": {"ids": ids}}
+        return {**none, **done, "before": {}, "ids_count": len(ids)}
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Bench:
+    """A bench where the platform's jobs do what they are told."""
+    base = copy_collection(tmp_path / "collections")
+    root = base / "ansible_collections/brandconnect/incidents"
+    for name in ("common", "data_breach"):
+        shutil.copytree(ROOT / "roles" / name, root / "roles" / name)
+    for name in ("platform_job", "revoke_sessions"):
+        (root / f"plugins/action/{name}.py").write_text(JOB, encoding="utf-8")
+    bench = Bench(base, tmp_path)
+    bench.hosts = dict.fromkeys(("backend", "postgres", "redis"))
+    return bench
+
+
+NOBODY = AFFECTED | {"count": 0, "records_without_owner": 500, "complete": False, "ids": []}
+
+
+@pytest.mark.parametrize(
+    ("scope", "who", "ids", "told"),
+    [
+        (STOLEN, "affected", ["1", "2", "3", "65"], True),
+        (STOLEN | {"affected": NOBODY}, "suspects", ["65"], False),
+        (STOLEN | {"resources": [EXPORT, EXPORT | {"unnamed": 1}]}, "known", ["1", "2", "3", "65"], False),
+    ],
+    ids=["all are known", "nobody is known", "it may be everybody"],
+)
+def test_people_are_told_of_new_passwords_only_where_all_have_got_one(
+    jobs: Bench, scope: Json, who: str, ids: list[str], told: bool
+) -> None:
+    settled = [f"revoke-{whose}-sessions" for whose in ("suspect", "all")]
+    seen = {
+        "__data_breach_seen": {"scope": scope, **WELL},
+        "__data_breach_left_out": [],
+        "data_breach_settled": settled,
+        "common_targets": [],
+    }
+    steps = [AFFECTED_SESSIONS, RESET, SECOND] if who != "suspects" else [RESET]
+    names = ["conclude", *(f"remediate/{step}" for step in steps), "notices"]
+    tasks = [considered(*steps), *({**role(name), "vars": seen} for name in names)]
+    play = {"hosts": "localhost", "vars": {"runbook_mode": "remediate", "approved": []}, "tasks": tasks}
+    ran = jobs.run(jobs.playbook([play], "data_breach"))
+    assert ran.rc == 0, ran.output
+    assert RESET in finding(ran, "breach_cause")["recommend"]
+    for done in ran.of_type("action"):
+        assert (done["status"], done["before"]["scope"], done["after"]["ids"]) == ("done", who, ids), done
+    mail = (ran.directory / "notices/customer-email-1.txt").read_text(encoding="utf-8")
+    assert ("Reset the passwords" in mail) is told
+    assert ("two-factor authentication a requirement" in mail) is told
+    assert ("Ended the sessions concerned" in mail) is told
+    regulator = (ran.directory / "notices/regulator-1.txt").read_text(encoding="utf-8")
+    assert ("In part: The sessions of the people concerned were ended." in regulator) is (who == "known")
+    assert ("In part: The passwords of the users concerned were invalidated" in regulator) is (who == "known")
+
+
+def test_nobody_is_said_to_be_left_only_of_those_who_are_known(bench: Bench) -> None:
+    given = {
+        "found": {"cause": None, "message": "", "hint": "", "rows": [{"open": 0}]},
+        "data_breach_done": RESET,
+        "__data_breach_cause": {"cause": "mass_export", "wide": True, "everybody": True, "suspects": ["65"]},
+        "__data_breach_affected": {"omitted": 0, "ids": ["7"]},
+    }
+    bench.hosts["postgres"] = {"postgres_host": "127.0.0.1", "postgres_port": 1}
+    play = {"hosts": "localhost", "tasks": [considered("preserve-evidence"), role("verify_job")]}
+    ran = bench.run(bench.playbook([play], "data_breach"), "-e", json.dumps(given))
+    assert ran.rc == 0, ran.output
+    (said,) = ran.of_type("verification")
+    assert "not all of whom it concerns are known" in said["summary"], said
 
 
 @pytest.mark.parametrize("step", [SECOND, "revoke-oauth"])

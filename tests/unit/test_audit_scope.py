@@ -227,16 +227,40 @@ def test_who_is_expected_is_not_excused_where_it_came_from_a_new_address() -> No
         {"owners_unknown": 1},
         {"owners_failed": ["user"]},
         {"totals": {"taken_without_actor": 1}},
+        {"unlisted": ["campaign.updated", "users.download"]},
+        {"unlisted": ["notification.read"]},
     ],
 )
 def test_too_few_people_are_not_told_as_complete(given: dict[str, Any]) -> None:
-    assert audit_verdict.complete(WHOLE, doubts())
+    assert audit_verdict.complete(WHOLE, doubts(unlisted=["campaign.updated", "thread.created"]))
     assert not audit_verdict.complete(WHOLE, doubts(**given))
 
 
 def test_a_trail_that_was_changed_is_not_complete() -> None:
     assert not audit_verdict.complete({**WHOLE, "gaps": {"known": True, "count": 1, "missing": 25}}, doubts())
     assert not audit_verdict.complete({**WHOLE, "tampered": {"known": True, "count": 1}}, doubts())
+
+
+def test_a_trail_that_cannot_show_deletions_is_not_complete() -> None:
+    no_numbers = audit_trail.trail([], WINDOW, audit_trail.Limits(3, 50), has_numbers=False)
+    assert not audit_verdict.complete(no_numbers, doubts())
+    assert not audit_verdict.complete({**WHOLE, "gaps": no_numbers["gaps"]}, doubts())
+    assert not audit_verdict.complete({**WHOLE, "tampered": no_numbers["tampered"]}, doubts())
+
+
+def test_an_export_that_may_be_about_everybody_is_never_cut_off() -> None:
+    """Rows as the query orders them: one that names no record has the fewest, and would be the last."""
+    named = [{"resource_type": "user", "exports": True, "unnamed": 0, "records": 99 - n} for n in range(60)]
+    reports = [{"resource_type": "report", "exports": True, "unnamed": 9, "records": 0} for _ in range(60)]
+    everybody = {"resource_type": "user", "exports": True, "unnamed": 1, "records": 0}
+    reads = {"resource_type": "user", "exports": False, "unnamed": 1, "records": 5}
+    rows = [*named, *reports, everybody, reads]
+    kept = audit_scope.shown_resources(rows, 50)
+    assert len(kept) == 50
+    assert everybody in kept
+    assert [row for row in rows if row in kept][:1] == kept[:1], "in the order of the query"
+    assert audit_scope.shown_resources([*named[:9], everybody, reads], 50) == [*named[:9], everybody, reads]
+    assert audit_scope.shown_resources(named, 50) == named[:50]
 
 
 def test_bulk_actions_are_told_by_whole_words() -> None:

@@ -274,6 +274,18 @@ def test_more_than_20_suspects_are_not_narrow() -> None:
     assert not {"revoke-suspect-sessions", "revoke-suspect-access"} & set(named["recommend"])
 
 
+def test_the_time_of_a_breach_is_that_of_all_suspects_not_of_those_that_are_listed() -> None:
+    whole = {"first_seen": "2026-11-01T04:00:00Z", "last_seen": "2026-11-27T21:00:00Z"}
+    times = "since", "until"
+    trail = suspect(12, 65, window=whole)
+    listed = ("2026-11-15T20:00:00Z", "2026-11-16T20:00:00Z")
+    assert tuple(told(trail)[each] for each in times) == (whole["first_seen"], whole["last_seen"])
+    mixed = told(trail, expected=("12",))  # the window is of those too who are expected
+    assert tuple(mixed[each] for each in times) == listed
+    for none in ({}, None, {"first_seen": None, "last_seen": None}):
+        assert tuple(told(trail | {"window": none})[each] for each in times) == listed
+
+
 def test_what_expected_accounts_read_is_not_counted_as_taken() -> None:
     trail = suspect(12, people=1142, gaps=GAPS)
     assert (told(trail, expected=("12",))["people"], told(trail, expected=("12",))["taken"]) == (None, None)

@@ -154,6 +154,9 @@ def test_measures_are_what_the_record_shows(actions: list[Json], named: list[str
         ([reset("suspects", 1)], False, "for the accounts under suspicion alone"),
         ([reset("suspects", 42)], False, "for the accounts under suspicion alone"),  # as many, and others
         ([action("reset-credentials")], False, "for whom reset-credentials was done is not recorded"),
+        ([reset("known", 43)], False, "for those alone who are known"),
+        ([reset("suspects", 1), reset("known", 43)], False, "for those alone who are known"),
+        ([reset("known", 43), reset("affected", 42)], True, ""),
         ([reset("affected", 41)], False, "for 41 of 42 people"),
         ([reset("affected", 42)], True, ""),
         ([reset("suspects", 1), reset("affected", 43)], True, ""),
@@ -169,6 +172,8 @@ def test_people_are_told_only_of_what_was_done_for_them(actions: list[Json], tol
     for kind in ("people", "customer-email"):
         assert ("Reset the passwords" in found[kind]) is told
         assert ("Set new password" in found[kind]) is told
+    known, said = measures[0]["scope"] == "known", "In part: The passwords of the users concerned were"
+    assert measures[0]["regulator"].startswith(said) is (known or "partial" in actions[-1]["status"])
     narrow = measures[0]["scope"] == "suspects"
     assert ("passwords of the accounts under suspicion were" in found["regulator"]) is narrow
 

@@ -147,7 +147,7 @@ def test_only_a_verified_end_is_an_end() -> None:
         assert ended == [], found["outcome"]  # no text for progress in this header
         (_, ended), _ = life("payment-failure", ("opened", TROUBLE), ("ended", found))
         (told,) = ended
-        assert (told["stage"], told["verdict"]) == ("progress", found["outcome"])
+        assert (told["stage"], told["verdict"].partition("-")[0]) == ("progress", found["outcome"])
 
 
 def test_a_data_breach_stays_in_the_closed_circle() -> None:
@@ -202,7 +202,45 @@ def test_what_was_over_and_is_not_is_opened_again() -> None:
 def test_a_rollback_is_told_of_and_ends_nothing() -> None:
     back = result(finding(), action(), verification(), mode="rollback")
     (_, told), _ = life("payment-failure", ("opened", TROUBLE), ("ended", back))
-    assert [(draft["stage"], draft["verdict"]) for draft in told] == [("progress", "rollback_resolved")]
+    assert [(draft["stage"], draft["verdict"].partition("-")[0]) for draft in told] == [
+        ("progress", "rollback_resolved")
+    ]
+
+
+def test_another_action_of_the_same_outcome_is_news() -> None:
+    (source,) = [path for path in HEADERS if path.parents[1].name == "pool_exhaustion"]
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+    bad = verification("unresolved")
+
+    def told(*entries: tuple[str, Json], sent: list[Json], phase: str = "ended") -> list[Json]:
+        found = result(finding(), PLAN, *entries)
+        now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, found, sent, now=NOW)
+        known = {message["key"] for message in sent}
+        return [draft for draft in compose(now, phase) if draft["key"] not in known]
+
+    sent = sent_of(told(sent=[], phase="opened"))
+    first = told(action(id="a"), action(id="b"), bad, sent=sent)
+    assert {draft["purpose"] for draft in first} == {"internal", "status_page"}
+    assert "a done\nb done" in one(first, "internal")["payload"]["text"]
+    sent += sent_of(first)
+    assert told(action(id="b"), action(id="a"), action(id="c", changed=False), bad, sent=sent) == []
+    (second,) = told(action(id="c"), bad, sent=sent)
+    assert second["purpose"] == "internal", "that they still work on it is no news to the public"
+    assert second["payload"]["text"].startswith("*Not resolved yet (unresolved)*\n")
+    assert "c done" in second["payload"]["text"]
+
+
+def test_another_rollback_of_the_same_outcome_is_news() -> None:
+    def back(run_id: str, name: str = "a") -> Json:
+        undone = action(id=name, rolls_back={"remediation": name, "run_id": run_id})
+        return result(finding(), undone, verification(), mode="rollback")
+
+    backs = [back("run-1"), back("run-1"), back("run-2"), back("run-1", "b")]
+    (_, *told), _ = life("payment-failure", ("opened", TROUBLE), *(("ended", each) for each in backs))
+    drafts = [draft for (draft,) in told]
+    assert len({draft["key"] for draft in drafts}) == 3, "the same one again is one message"
+    assert drafts[0]["key"] == drafts[1]["key"]
+    assert all(draft["payload"]["text"].startswith("*Rollback* by alice: resolved\n") for draft in drafts)
 
 
 def test_hostile_text_is_inserted_once_and_obeyed_by_nobody() -> None:
@@ -298,6 +336,34 @@ def test_pool_exhaustion_claims_only_the_outage_that_its_findings_prove() -> Non
     assert status(finding(), errors) == "partial_outage"
     assert status(finding(), errors, dead) == "major_outage"
     assert status(finding("degraded")) is None
+
+
+def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approved_it() -> None:
+    (source,) = [path for path in HEADERS if path.parents[1].name == "payment_failure"]
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+    left = finding("degraded", check="failed_payments", component="postgres", cause="payments_left_failed")
+    plan = {**PLAN[1]["remediations"][0], "id": "retry-failed-payments"}
+    approved, waiting = (
+        ("plan", {**PLAN[1], "remediations": [{**plan, "approved": approved}]}) for approved in (True, False)
+    )
+
+    def told(phase: str, *entries: tuple[str, Json], sent: list[Json]) -> list[Json]:
+        now = Situation("payment-failure-20261123T231455Z-3fa1", header, result(left, *entries), sent, now=NOW)
+        return compose(now, phase)
+
+    quiet = told("opened", waiting, sent=[])
+    quiet += told("ended", waiting, sent=sent_of(quiet))
+    assert quiet
+    assert by(quiet, "failed_payments") == []
+
+    opened = told("opened", approved, sent=[])
+    assert "about to be tried again" in one(opened, "failed_payments")["payload"]["text"]
+    refused = told("ended", approved, action("refused", id=plan["id"]), error("refused"), sent=sent_of(opened))
+    heading = one(refused, "failed_payments", "progress")["payload"]["text"].splitlines()[0]
+    assert heading == "*Retry of failed payments: refused*"
+    done = told("ended", approved, action(id=plan["id"]), verification(), sent=sent_of(opened))
+    heading = one(done, "failed_payments", "resolved")["payload"]["text"].splitlines()[0]
+    assert heading == "*Retry of failed payments: resolved*"
 
 
 DEADLINE = "OVERDUE: THE REGULATOR WAS TO BE TOLD BY 2026-11-30 21:40 UTC; ASSUMED. People have to be told"

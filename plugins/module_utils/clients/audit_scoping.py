@@ -158,7 +158,7 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
         "window": audit_scope.attack_window(found),
         "affected": _affected(owned["people"], records, owned, complete=complete, most=most),
         "people": owned["people"],
-        "resources": facts["resources"][:most],
+        "resources": audit_scope.shown_resources(facts["resources"], most),
         **state,
         "totals": {**facts["totals"], "candidates": candidates},
         "unlisted_actions": facts["unlisted"][:most],

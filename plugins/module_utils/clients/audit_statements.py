@@ -131,7 +131,8 @@ RECORDS = f"""
 SELECT DISTINCT resource_type, left(resource_id::text, 200) AS resource_id
 {_ATTRIBUTED} AND {_TAKEN} AND resource_id IS NOT NULL LIMIT %(most)s
 """
-# Steps from one identifier to the next that leave some out, or that go back in time
+# Steps from one identifier to the next that leave some out, or that go back in time; so many of each, as a trail that
+# was imported has more of the latter than anybody reads, and must not hide what was deleted
 STEPS = """
 WITH bounds AS (
     SELECT min(id) AS first, max(id) AS last FROM {table} WHERE created_at >= %(since)s AND created_at < %(until)s
@@ -144,9 +145,11 @@ WITH bounds AS (
         created_at < at_before - make_interval(secs => %(tolerance_s)s) AS back
     FROM ordered WHERE id - id_before > 1 OR created_at < at_before - make_interval(secs => %(tolerance_s)s)
 )
-SELECT *, count(*) FILTER (WHERE missing > 0) OVER () AS gaps, sum(missing) OVER ()::bigint AS missing_ids,
-    count(*) FILTER (WHERE back) OVER () AS steps_back
-FROM steps ORDER BY back DESC, missing DESC, id LIMIT %(most)s
+SELECT * FROM (
+    SELECT *, count(*) FILTER (WHERE missing > 0) OVER () AS gaps, sum(missing) OVER ()::bigint AS missing_ids,
+        count(*) FILTER (WHERE back) OVER () AS steps_back,
+        row_number() OVER (PARTITION BY back ORDER BY missing DESC, id) AS rank FROM steps
+) AS ranked WHERE rank <= %(most)s ORDER BY back DESC, rank
 """
 ADDRESSES = f"""
 WITH hours AS (

@@ -137,6 +137,26 @@ class Bundle:
         with self._lock:
             return path in self._standing.whole
 
+    def failed(self, path: str) -> bool:
+        """Whether this was tried, and never collected whole."""
+        with self._lock:
+            return any(entry["name"] == path for entry in self._standing.failed)
+
+    def looked_at(self, source: str) -> bool:
+        """Whether all that this source has was asked for, which what was collected of it does not tell."""
+        with self._lock:
+            return source in self._standing.looked
+
+    def look_ended(self, source: str, items: int) -> None:
+        """Record that all that a source has was asked for, whatever came of it.
+
+        Raises:
+            IncidentsError: the custody log cannot be written.
+        """
+        with self._lock:
+            self._custody.append(decisions.LOOKED, {"source": source, "items": items})
+            self._standing.looked.add(source)
+
     def write(
         self,
         path: str,

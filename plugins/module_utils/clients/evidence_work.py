@@ -21,7 +21,11 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients imp
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import evidence_redis as redis
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.bundle import Bundle
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_encryption import recipients_of
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_source import Item, Source
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_source import (
+    Item,
+    Source,
+    as_json,
+)
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import bundle as layout
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import evidence_sources as decisions
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
@@ -98,16 +102,31 @@ class Preserving:
             for name in group:
                 source, items, error = self._look(name)
                 self._note(name, items, error)
-                if source is None or error is not None:
-                    path = source.first if source else _FIRST[name]
-                    if not bundle.has(path):
-                        bundle.miss(path, source=name, error=error or "it cannot be reached")
                 if source is not None:
                     opened.append(source)
+                if source is None or error is not None:
+                    self._miss(bundle, name, source.first if source else _FIRST[name], error)
+                else:
                     self._collect(bundle, source, items)
+                    self._end(bundle, name, items)
         finally:
             for source in opened:
                 source.close()
+
+    def _miss(self, bundle: Bundle, name: str, first: str, error: str | None) -> None:
+        """Record that a source cannot be reached, unless an earlier run has asked it for all that it has."""
+        if bundle.looked_at(name):
+            return
+        # that run may have been killed: the first file that it left whole does not say that there was no other
+        path = decisions.looked_path(name) if bundle.has(first) else first
+        bundle.miss(path, source=name, error=error or "it cannot be reached")
+
+    def _end(self, bundle: Bundle, name: str, items: Sequence[Item]) -> None:
+        """Record that a source was asked for all that it has, which makes good what an earlier run could not."""
+        bundle.look_ended(name, len(items))
+        path = decisions.looked_path(name)
+        if bundle.failed(path):
+            bundle.write(path, [as_json([item.path for item in items])], source=name)
 
     def _collect(self, bundle: Bundle, source: Source, items: Iterable[Item]) -> None:
         wanted = []

@@ -110,6 +110,21 @@ def shown(found: Sequence[Row], limits: Limits) -> list[Json]:
     ]
 
 
+def shown_resources(rows: Sequence[Row], most: int) -> list[Row]:
+    """Return what a result holds of rows in the order of the query.
+
+    Exports that name no record come last in it and may be about everybody, so one of each type is never cut off.
+    """
+    unnamed = {row["resource_type"]: row for row in reversed(rows) if row["exports"] and row["unnamed"]}
+    needed = {id(row) for row in list(unnamed.values())[:most]}
+    room = most - len(needed)
+    for row in rows:
+        if room and id(row) not in needed:
+            needed.add(id(row))
+            room -= 1
+    return [row for row in rows if id(row) in needed]
+
+
 def attack_window(found: Sequence[Row]) -> Json:
     """Return when the attributed rows were written, by whom and from where."""
     firsts, lasts = [each["first_seen"] for each in found], [each["last_seen"] for each in found]

@@ -77,10 +77,12 @@ def status(suspects: Sequence[Mapping[str, Any]], trail: Mapping[str, Any], leve
 
 def complete(trail: Mapping[str, Any], doubts: Doubts) -> bool:
     """Whether nobody is missing among those who are affected, as far as the trail can tell."""
-    changed = trail["gaps"]["missing"] or trail["tampered"]["count"]
+    shows = trail["gaps"]["known"] and trail["tampered"]["known"]  # that rows were deleted or moved, if they were
+    changed = not shows or trail["gaps"]["missing"] or trail["tampered"]["count"]
     cut = doubts.records_cut or doubts.candidates_omitted or doubts.addresses_omitted
     unknown = doubts.owners_unknown or doubts.owners_failed or doubts.unnamed_exports
-    return not (changed or cut or unknown or doubts.totals["taken_without_actor"])
+    unlooked = any(looks_like(_EXPORTING | _READING, name) for name in doubts.unlisted)
+    return not (changed or cut or unknown or unlooked or doubts.totals["taken_without_actor"])
 
 
 def _unseen(doubts: Doubts) -> list[str]:

@@ -237,7 +237,13 @@ def _mixed(facts: Facts) -> list[str]:
 
 
 def _times(facts: Facts, which: str) -> list[str]:
-    """When the suspects were there, without those who are expected."""
+    """When the suspects were there, without those who are expected.
+
+    The list of suspects may be cut, the time of all of them is not; but that is of those too who are expected.
+    """
+    whole = (facts.scope.get("window") or {}).get(which)
+    if whole and not facts.mixed:
+        return [str(whole)]
     found = facts.scope.get("suspects") or []
     return [str(each[which]) for each in found if str(each.get("actor_id")) in facts.suspects and each.get(which)]
 

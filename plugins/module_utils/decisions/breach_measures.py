@@ -12,7 +12,8 @@ Json = dict[str, Any]
 Words = Mapping[str, Mapping[str, str]]
 
 _DONE = frozenset({"done", "partial"})
-SUSPECTS, AFFECTED, ALL = "suspects", "affected", "all"
+# "known": for all who are known to be concerned, where that is not all of them
+SUSPECTS, KNOWN, AFFECTED, ALL = "suspects", "known", "affected", "all"
 # remediation: what the regulator reads, and what people read
 WORDING: Words = MappingProxyType(
     {
@@ -87,7 +88,7 @@ def taken(
 
     Args:
         actions: those of the incident's document, oldest first. For whom one was done is ``scope`` in ``before`` or in
-            a target: ``suspects``, ``affected`` or ``all``.
+            a target: ``suspects``, ``known``, ``affected`` or ``all``.
         verdicts: its verifications, oldest first.
         wording: further or other words by remediation, as :data:`WORDING`.
         people: how many people are concerned, where that is known.
@@ -151,7 +152,7 @@ def scope(action: Mapping[str, Any]) -> str | None:
     Of more than one answer the narrowest counts.
     """
     said = [(action.get("before") or {}).get("scope"), *(each.get("scope") for each in action.get("targets") or [])]
-    return next((name for name in (SUSPECTS, AFFECTED, ALL) if name in said), None)
+    return next((name for name in (SUSPECTS, KNOWN, AFFECTED, ALL) if name in said), None)
 
 
 def _count(action: Mapping[str, Any]) -> int:
@@ -169,13 +170,16 @@ def _unresolved(verdicts: Sequence[Mapping[str, Any]]) -> set[str]:
 def _measure(
     name: str, action: Mapping[str, Any], words: Words, people: int | None, *, failed: bool
 ) -> tuple[Json, str | None]:
-    who, partly = scope(action), action["status"] != "done"
+    who, whole = scope(action), action["status"] == "done"
+    partly = not whole or who == KNOWN
     said = NARROW[name] if who == SUSPECTS and name in NARROW else words.get(name) or {}
     told, doubt = said.get("people"), None
-    if partly:
+    if not whole:
         doubt = f"{name} was done in part only, so people are not told of it"
     elif failed:
         doubt = f"the verification of {name} is unresolved, so people are not told of it"
+    elif who == KNOWN:
+        doubt = f"{name} was done for those alone who are known, which are not all, so people are not told of it"
     elif name in _FOR_ALL:
         doubt = _not_for_all(name, who, _count(action), people)
     text = str(said.get("regulator") or action.get("title") or name)

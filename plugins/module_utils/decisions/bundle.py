@@ -28,6 +28,7 @@ TAG_LIST = "tagmanifest-sha256.txt"
 TAGS = (INFO, DECLARATION, CUSTODY, DOCUMENT, LIST)
 
 COLLECTING = frozenset({"collected", "failed"})  # the records of the custody log that are entries
+LOOKED = "looked"  # the record that all that a source has was asked for
 PART = ".part"
 PARTIAL = ".partial"
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"  # RFC 8493, 2.1.1: exactly these two lines
@@ -64,9 +65,11 @@ class Standing:
 
     Attributes:
         entries: one for each attempt, in the order in which they ended.
+        looked: the sources of which all that they have was asked for.
     """
 
     entries: list[Json] = field(default_factory=list)
+    looked: set[str] = field(default_factory=set)
 
     @property
     def files(self) -> list[Json]:
@@ -229,7 +232,8 @@ def line_of(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def standing_of(records: Sequence[Mapping[str, Any]]) -> Standing:
     """What a bundle holds according to its custody log."""
-    return Standing([dict(record["data"]) for record in records if record["type"] in COLLECTING])
+    entries = [dict(record["data"]) for record in records if record["type"] in COLLECTING]
+    return Standing(entries, {str(record["data"].get("source")) for record in records if record["type"] == LOOKED})
 
 
 def unsealed(

@@ -175,6 +175,15 @@ def another_life(before: Mapping[str, Any], now: Mapping[str, Any] | None, conta
     return None
 
 
+def looked_path(source: str) -> str:
+    """Where it is said of a source that has given something that it could not be looked at to the end.
+
+    No item has this name: a query of Prometheus has no dash in it, and what a database gives another ending.
+    """
+    folder = {KUBERNETES: "k8s/", PROMETHEUS: "prom/", REDIS: "redis/", AUDIT: "db/", DUMP: "db/dump-"}[source]
+    return f"{folder}looked-at.json"
+
+
 def source_of(path: str) -> str:
     """Which source a path inside a bundle comes from."""
     folder, _, rest = path.partition("/")
