@@ -181,7 +181,8 @@ excluded:
 before:
   description:
     - C(logs) with the C(partitions) and C(bytes) of all logs, C(detached) with C(parts) and C(bytes), V(null) in 18.16,
-      C(mutations_pending), of which at most 50 are counted, and C(used_ratio) of the fullest disk. V(null) if unknown.
+      C(mutations_pending), of which at most 50 are counted, and C(used_ratio) of the fullest disk with parts. V(null)
+      if unknown.
   returned: always, once the server was asked
   type: dict
   sample: {logs: {partitions: 3, bytes: 153600}, detached: {parts: 1, bytes: 230250}, mutations_pending: 0,

@@ -102,7 +102,9 @@ disks:
     - {name: default, path: /var/lib/clickhouse/, type: Local, total_bytes: 67108864, free_bytes: 13421773,
        unreserved_bytes: 13421773, keep_free_bytes: 0, used_ratio: 0.8, broken: false, read_only: false}
 used_ratio:
-  description: Used ratio of the fullest disk; V(null) when it is not known.
+  description:
+    - Used ratio of the fullest disk that has parts of any table, of all disks where that is not known. V(null) when it
+      is not known.
   returned: success
   type: float
   sample: 0.8
@@ -207,6 +209,7 @@ def run(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     questions = {
         "clock": reads.CLOCK,
         "disks": reads.DISKS,
+        "disks with parts": reads.DISKS_WITH_PARTS,
         "mutations": reads.mutations(),
         "merges": reads.merges(),
         "replicas": reads.replicas(),
@@ -255,7 +258,7 @@ def _result(answers: Answers, wanted: list[Wanted]) -> dict[str, Any]:
         **answers.problem(),
         **answers.clock(),
         "disks": disks,
-        "used_ratio": decide.fullest(disks),
+        "used_ratio": decide.fullest(disks, answers.replies["disks with parts"].rows),
         "freshness": [_freshness(answers.replies[_asked(each)], each) for each in wanted],
         "mutations": answers.rows("mutations", decide.mutation),
         "merges": answers.rows("merges", decide.merge),

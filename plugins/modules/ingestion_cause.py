@@ -61,8 +61,8 @@ options:
     default: METRIC_PAUSED_PLATFORMS
   slow_platform:
     description:
-      - What RV(slower) is to slow down. V(limited) pauses the platforms that limit us; where all that there are do, or
-        are paused, the interval is raised instead. V(all) raises the interval, a name pauses this platform.
+      - What RV(slower) is to slow down. V(limited) pauses the platforms that limit us; where all that have accounts do,
+        or are paused, the interval is raised instead. V(all) raises the interval, a name pauses this platform.
     type: str
     choices: [limited, all, meta, tiktok, youtube]
     default: limited
@@ -289,6 +289,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
     Variables,
     Wish,
     can_sync,
+    platforms_there,
     read_settings,
     slowed,
 )
@@ -322,10 +323,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: AR
         paused=settings.paused,
     )
     why = ingestion_cause(facts, Limits(params["max_lag_s"], params["disk_crit"], params["dashboard_reported"]))
+    wish = Wish(params["slow_platform"], params["slow_interval_s"])
     return {
         **why,
         "settings": settings.plain(),
-        "slower": slowed(settings, why["limited"], Wish(params["slow_platform"], params["slow_interval_s"])),
+        "slower": slowed(settings, why["limited"], wish, platforms_there(results["social"])),
         "can_sync": can_sync(settings, why["platforms_ok"], params["sync_platforms"]),
         "disk": {"used_ratio": facts.used_ratio, "volume": volume},
     }

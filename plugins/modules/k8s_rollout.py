@@ -102,10 +102,16 @@ options:
   incident:
     description:
       - Id of the incident. It is written into the annotation C(incidents.brandconnect/last-action).
-      - A restart or an undo that the same incident has done already is not done again.
+      - A restart or an undo that the same incident has done already is not done again, except with O(repeat).
       - While the workload is held as evidence of another incident, M(brandconnect.incidents.k8s_hold), nothing that
         replaces or ends its pods is done.
     type: str
+  repeat:
+    description:
+      - Whether a restart or an undo that O(incident) has done already is done again, because what the pods read when
+        they start, such as a Secret, has changed since. O(restart_limit) holds all the same.
+    type: bool
+    default: false
   restart_limit:
     description:
       - Refuse a restart after so many within O(restart_window_s); V(0) for no limit.
@@ -424,6 +430,7 @@ def _read_wish(params: dict[str, Any]) -> Wish:
         expected=expected,
         targets=params["targets"],
         incident=params["incident"] or None,
+        repeat=params["repeat"],
         max_replicas=params["max_replicas"],
         restart_limit=params["restart_limit"],
         restart_window_s=params["restart_window_s"],
@@ -458,6 +465,7 @@ SPEC = ModuleSpec(
         },
         "targets": {"type": "list", "elements": "dict"},
         "incident": {"type": "str"},
+        "repeat": {"type": "bool", "default": False},
         "restart_limit": {"type": "int", "default": 2},
         "restart_window_s": {"type": "int", "default": 1800},
         "wait_s": {"type": "int", "default": 300},

@@ -171,6 +171,11 @@ workload:
     revision:
       description: Revision of the rollout.
       type: str
+    revision_created_at:
+      description:
+        - When the ReplicaSet of this revision of a Deployment was made, which is when it was rolled out first; V(null)
+          where that is not known. Going back to an earlier revision uses its ReplicaSet again.
+      type: str
     restarted_at:
       description: When someone last restarted it with kubectl or this collection.
       type: str
@@ -199,6 +204,7 @@ workload:
     images: [{container: backend, image: "registry.example.com/backend@sha256:4f2a"}]
     conditions: [{type: Available, status: "True", reason: MinimumReplicasAvailable, message: null, changed_at: null}]
     revision: "7"
+    revision_created_at: "2026-11-24T14:59:58Z"
     restarted_at: null
     last_action: null
     rollout: {done: true, failed: false, reason: Complete, message: 2 replicas are updated and available}
@@ -358,7 +364,9 @@ def _examine(cluster: Cluster, params: dict[str, Any], result: dict[str, Any]) -
         f"{CONFIG_MAP}{item}": lambda item=item: cluster.get(cluster.path("v1", "configmaps", item)) for item in maps
     }
     pods = read_pods(cluster, kind, workload, further)
-    result |= {"reachable": True, "workload": workloads.workload_facts(kind, workload)}
+    created = workloads.revision_created_at(workload, pods.replica_sets)
+    facts = workloads.workload_facts(kind, workload) | {"revision_created_at": created}
+    result |= {"reachable": True, "workload": facts}
     add_unknown(result, first.failures)
     _add_pods(pods, result)
     _add_environment(pod_spec, maps, pods.answers, params["env_patterns"], result)

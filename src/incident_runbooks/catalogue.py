@@ -18,6 +18,7 @@ import yaml
 from incident_runbooks.collection import roles_path
 from incident_runbooks.errors import RunbookError, UsageError
 
+DEFAULT_TIMEOUT_S = 1800  # for everything that a run does
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # seven times faster where libyaml is there
 _ROLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -70,6 +71,7 @@ class IncidentType:
         sla_target_s: seconds until it is to be resolved.
         required_components: the hosts that the inventory must have.
         update_every_s: seconds between two updates, where the runbook says it.
+        act_timeout_s: seconds that a run may take that acts, where the runbook says it.
     """
 
     name: str
@@ -83,6 +85,15 @@ class IncidentType:
     remediations: tuple[Remediation, ...]
     path: Path = field(repr=False)
     update_every_s: int | None = None
+    act_timeout_s: int | None = None
+
+    def timeout_s(self, *, acting: bool) -> int:
+        """Return the seconds that a run may take unless somebody says otherwise.
+
+        Args:
+            acting: whether it may remediate: some remediations wait for hours, and must not be cut off in the middle.
+        """
+        return (self.act_timeout_s if acting else None) or DEFAULT_TIMEOUT_S
 
     @cached_property
     def options(self) -> tuple[RoleOption, ...]:
@@ -163,6 +174,7 @@ def _read(role: str) -> IncidentType:
             ),
             path=path,
             update_every_s=int(header["update_every_s"]) if header.get("update_every_s") else None,
+            act_timeout_s=int(header["act_timeout_s"]) if header.get("act_timeout_s") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunbookError(

@@ -100,6 +100,21 @@ def test_outcomes_and_exit_codes(runbook: Any, arguments: tuple[str, ...], code:
     assert schemas.validate("result", said.document) == []
 
 
+def test_a_run_that_acts_may_take_as_long_as_its_header_says(runbook: Any, site: Path, tmp_path: Path) -> None:
+    header = site / "ansible_collections/brandconnect/incidents/roles/fixture/meta/runbook.yml"
+    text = header.read_text(encoding="utf-8")
+    header.write_text(f"{text}act_timeout_s: 4\n", encoding="utf-8")
+    try:
+        help_text = " ".join(runbook("run", "fixture", "--help").stdout.split())
+        acting = runbook.run("--status", "down", "--remediate", "--approve", "fix-it", "--hang", str(tmp_path / "pid"))
+    finally:
+        header.write_text(text, encoding="utf-8")
+    assert "[default: 1800; with --remediate 4]" in help_text
+    assert (acting.code, acting.document["errors"][0]["code"]) == (9, "timeout"), acting.stderr
+    other = " ".join(runbook("run", "fixture", "--help").stdout.split())
+    assert "Stop everything after this many seconds. [default: 1800]" in other
+
+
 def test_no_host_of_the_playbook_in_the_inventory(runbook: Any) -> None:
     runbook.inventory.write_text("other ansible_connection=local\n")
     said = runbook.run()

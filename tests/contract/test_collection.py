@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from incident_runbooks import schemas
+from incident_runbooks.catalogue import DEFAULT_TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = "ansible_collections.brandconnect.incidents.plugins"
@@ -113,6 +116,45 @@ def test_every_incident_has_its_files(incident: str) -> None:
 @pytest.mark.parametrize("incident", INCIDENTS)
 def test_the_header_is_valid(incident: str) -> None:
     assert schemas.validate("runbook", load(ROOT / f"roles/{incident}/meta/runbook.yml")) == []
+
+
+# how often one run may wait so long, where that is not once for each of the files that say it
+WAITS: dict[str, Callable[[Any], int]] = {
+    # of each partition: it is measured, written, read back, measured again, and dropped
+    "ingestion_lag_archive_timeout_s": lambda defaults: 5 * int(defaults["ingestion_lag_max_partitions"]),
+    "data_breach_source_timeout_s": lambda _: 3,  # the trail, the sessions, and the dump
+}
+WAITING = re.compile(r"_(timeout|wait|settle|stable_for|verify(_\w+)?)_s$")
+
+
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_a_run_may_take_as_long_as_all_that_it_may_wait_for(incident: str) -> None:
+    role = ROOT / "roles" / incident
+    defaults, header = load(role / "defaults/main.yml"), load(role / "meta/runbook.yml")
+    acting = [*(role / "tasks/remediate").glob("*.yml"), *(role / "tasks").glob("restore*.yml")]
+    said = [path.read_text(encoding="utf-8") for path in acting]
+    times = {}
+    for name in filter(WAITING.search, defaults):
+        often = WAITS[name](defaults) if name in WAITS else max(sum(name in text for text in said), 1)
+        times[name] = defaults[name] * often
+    assert times, "it waits for nothing: the names are others"
+    assert sum(times.values()) < header.get("act_timeout_s", DEFAULT_TIMEOUT_S), times
+
+
+def set_by_tasks(tasks: Any) -> set[str]:
+    """Return the names of the variables that tasks and what is in their blocks set for themselves."""
+    if isinstance(tasks, list):
+        return set().union(*map(set_by_tasks, tasks))
+    if not isinstance(tasks, dict):
+        return set()
+    return set(tasks.get("vars") or ()) | set().union(*map(set_by_tasks, tasks.values()))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_task_sets_what_the_extra_vars_of_a_run_outrank(role: str) -> None:
+    for path in (ROOT / "roles" / role / "tasks").rglob("*.yml"):
+        names = set_by_tasks(load(path))
+        assert {name for name in names if name == "approved" or name.startswith("runbook_")} == set(), path
 
 
 def test_versions_agree() -> None:

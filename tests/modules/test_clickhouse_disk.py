@@ -12,14 +12,27 @@ import pytest
 import yaml
 from modules.clickhouse_support import ROWS, database, either, metrics, run
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import clickhouse_reads as reads
+from ansible_collections.brandconnect.incidents.plugins.modules.clickhouse_cleanup import SPEC as CLEANUP
 from ansible_collections.brandconnect.incidents.plugins.modules.clickhouse_disk import RETURN, SPEC
 from incident_runbooks.lab.clickhouse.part import ClickHousePart
 
 __all__ = ["either"]
 
+# another disk, on which the server keeps no table
+WITH_BACKUP = (
+    "SELECT name, path, free_space, total_space, keep_free_space FROM system.disks"
+    " UNION ALL SELECT 'backup', '/backup/', 1, 1000, 0"
+)
+
 
 def look(part: ClickHousePart, name: str = "analytics", **given: Any) -> dict[str, Any]:
     return run(SPEC, part, name, **given)
+
+
+def cleanup_state(part: ClickHousePart) -> dict[str, Any]:
+    state: dict[str, Any] = run(CLEANUP, part, "analytics", check_mode=True)["before"]
+    return state
 
 
 def test_the_disks_are_those_of_the_machine(clickhouse: ClickHousePart) -> None:
@@ -36,12 +49,28 @@ def test_the_disks_are_those_of_the_machine(clickhouse: ClickHousePart) -> None:
     assert look(clickhouse, check_mode=True)["disks"][0]["total_bytes"] == disk["total_bytes"]
 
 
+def test_a_full_disk_that_holds_nothing_of_it_does_not_count(
+    clickhouse: ClickHousePart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics(clickhouse, database(clickhouse), [0])
+    monkeypatch.setattr(reads, "DISKS", WITH_BACKUP)
+    result = look(clickhouse)
+    ratios = {each["name"]: each["used_ratio"] for each in result["disks"]}
+    assert ratios == {"backup": 0.999, "default": result["used_ratio"]}
+    assert cleanup_state(clickhouse)["used_ratio"] == pytest.approx(ratios["default"], abs=0.01)
+
+    monkeypatch.setattr(reads, "DISKS_WITH_PARTS", "SELECT disk_name FROM system.disks")
+    result = look(clickhouse)
+    assert (result["used_ratio"], result["unanswered"]["disks with parts"]["cause"]) == (0.999, "not_supported")
+    assert cleanup_state(clickhouse)["used_ratio"] == 0.999, "which disks have parts is not known"
+
+
 def test_what_the_old_server_does_not_know_is_null_and_named(old_clickhouse: ClickHousePart) -> None:
     result = look(old_clickhouse)
     assert (result["reachable"], result["cause"], result["version"]) == (True, None, "18.16.1")
     assert (result["disks"], result["used_ratio"]) == (None, None)
-    assert list(result["unanswered"]) == ["disks"]
-    assert result["unanswered"]["disks"]["cause"] == "not_supported"
+    assert list(result["unanswered"]) == ["disks", "disks with parts"]
+    assert {each["cause"] for each in result["unanswered"].values()} == {"not_supported"}
     assert result["limits"]["old_parts_lifetime"] == int(
         old_clickhouse.client.value("SELECT value FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'")
     )

@@ -88,6 +88,7 @@ def test_without_replica_sets_the_names_tell_whose_the_pods_are(api: Api) -> Non
     result = examined(api)
     assert [item["name"] for item in result["pods"]] == ["mine"]
     assert [item["part"] for item in result["unknown"]] == ["replicasets"]
+    assert result["workload"]["revision_created_at"] is None
 
 
 def test_unreadable_pods_are_unknown_and_not_none(api: Api) -> None:
@@ -222,6 +223,32 @@ def test_a_real_deployment(cluster: KubernetesCluster) -> None:
     ]
     assert result["budget"] == {"replicas": 2, "surge": 2, "max_replicas": 6, "pods_at_most": 8}
     assert result["unknown"] == []
+
+
+def test_pods_that_are_replaced_without_a_rollout_make_no_newer_revision(cluster: KubernetesCluster) -> None:
+    cluster.apply([real_deployment("exec sleep 600")])
+    options = cluster.options(name="backend")
+    until(lambda: run_module(SPEC, options)["pods_ready"] == 2, "two ready pods")
+    (first,) = cluster.json("get", "replicasets", "-l", "app=backend")["items"]
+    created = first["metadata"]["creationTimestamp"]
+    found = run_module(SPEC, options)
+    assert (found["workload"]["revision"], found["workload"]["revision_created_at"]) == ("1", created)
+    time.sleep(1.1)  # times have whole seconds
+    for each in found["pods"]:
+        cluster.kubectl("delete", "pod", each["name"], "--grace-period=0", "--force")
+    known = {each["name"] for each in found["pods"]}
+
+    def replaced() -> bool:
+        now = run_module(SPEC, options)
+        return bool(now["pods_ready"] == 2 and known.isdisjoint(each["name"] for each in now["pods"]))
+
+    until(replaced, "two other pods")
+    after = run_module(SPEC, options)
+    assert min(each["started_at"] for each in after["pods"]) > created
+    assert after["workload"]["revision_created_at"] == created
+    cluster.kubectl("set", "env", "deployment/backend", "A=1")
+    until(lambda: run_module(SPEC, options)["workload"]["revision"] == "2", "another revision")
+    until(lambda: run_module(SPEC, options)["workload"]["revision_created_at"] != created, "its ReplicaSet")
 
 
 def test_a_real_crash_loop(cluster: KubernetesCluster) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from incident_runbooks.lab.data import JWT_KEY, JWT_PATH
+from incident_runbooks.lab.faults import FAULTS
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.vault.control import SEALED
 from support.auth import AuthRunbook, AuthWorld
@@ -75,6 +76,24 @@ def test_a_key_of_an_engine_without_versions_is_restored(
     kept = run.finding("jwt_in_vault")
     assert (kept["data"]["version"], kept["data"]["fingerprint"]) == (None, lost["key"])
     assert "version" not in kept["summary"].replace("version unknown", ""), kept["summary"]
+    assert world.key() == lost["key"]
+    assert world.takes(lost["token"]), "everybody was logged out"
+
+
+def test_a_key_that_is_lost_again_in_the_same_incident_is_restored_and_read_again(
+    runbook: AuthRunbook, world: AuthWorld, data_lab: Lab, lost: dict[str, Any]
+) -> None:
+    first = restored(runbook)
+    assert first.result["outcome"] == "resolved", (first.result["errors"], first.result["verification"])
+    FAULTS["jwt-key-missing"].inject(data_lab)
+    before = world.pods()
+    digest = runbook.again(first.directory).result["plan"]["digest"]
+    again = {"runbook_mode": "remediate", "approved": [RESTORE], "runbook_plan_digest": digest}
+    second = runbook.again(first.directory, **again)
+    assert (second.rc, second.result["outcome"]) == (0, "resolved"), (second.result["errors"], second.result["actions"])
+    (action,) = (each for each in second.result["actions"] if each["id"] == RESTORE)
+    assert action["status"] == "done"
+    assert before.isdisjoint(world.pods()), "nobody reads the key that was put back"
     assert world.key() == lost["key"]
     assert world.takes(lost["token"]), "everybody was logged out"
 

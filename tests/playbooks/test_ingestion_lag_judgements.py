@@ -49,11 +49,21 @@ CASES = (
     Case("late and all is well", LATE, "degraded", "rows_late", ("sync-metrics",)),
     Case("late with a gap", LATE | {"gaps": ["the disk"]}, "unknown", "not_known"),
     Case("late, one is limited", LATE | {"platforms_ok": ["tiktok"]}, "unknown", "not_known"),
-    Case("late, one is paused", LATE, "unknown", "not_known", seen=PAUSED),
+    Case("late, one is paused", LATE, "unknown", "not_known", words="--sync-platform", seen=PAUSED),
     Case(
         *("late, one is paused, another is wanted", LATE, "degraded", "rows_late", ("sync-metrics",)),
         seen=PAUSED,
         given={"ingestion_lag_sync_platform": "tiktok"},
+    ),
+    Case(
+        *("late, one was not asked", LATE | {"platforms_ok": ["meta", "tiktok"]}, "unknown", "not_known"),
+        words="would ask youtube as well",
+        given={"ingestion_lag_platforms": ["meta", "tiktok"]},
+    ),
+    Case(
+        *("late, one was not asked, another is wanted", LATE | {"platforms_ok": ["meta", "tiktok"]}),
+        *("degraded", "rows_late", ("sync-metrics",)),
+        given={"ingestion_lag_platforms": ["meta", "tiktok"], "ingestion_lag_sync_platform": "tiktok"},
     ),
     Case("limited", LIMITED, "degraded", "rate_limited", ("slow-ingestion",)),
     Case("limited and paused", LIMITED, "degraded", "rate_limited", words=UNTIL, seen=PAUSED),

@@ -183,6 +183,23 @@ TRUE: tuple[tuple[str, Json, str], ...] = (
     ("asked again, old server", again(used_ratio=None), "__ingestion_lag_no_sync == ''"),
     ("asked again in vain", again(reachable=False), "'not known' in __ingestion_lag_no_sync"),
     ("asked again, full", again(used_ratio=0.95), "__ingestion_lag_no_sync == 'the disk of ClickHouse is 95 % full'"),
+    (
+        *("two are asked, all are ingested", {"ingestion_lag_platforms": ["meta", "tiktok"]}),
+        "__ingestion_lag_to_sync | length == 3 and 'platform' not in __ingestion_lag_sync_arguments | join",
+    ),
+    (
+        *("one is asked and ingested", {"ingestion_lag_sync_platform": "youtube"}),
+        "__ingestion_lag_to_sync == ['youtube'] and '--platform=youtube' in __ingestion_lag_sync_arguments",
+    ),
+    (
+        "two were asked, all are ingested",
+        {
+            "__ingestion_lag_again": {},
+            "__ingestion_lag_seen": SEEN | {"probe": {"platforms": {n: {"verdict": "ok"} for n in ("meta", "tiktok")}}},
+            "__ingestion_lag_cause": told({"platforms_ok": ["meta", "tiktok"]}),
+        },
+        "__ingestion_lag_no_sync == 'not asked: youtube; name another with --sync-platform'",
+    ),
     ("asked again, one is paused", again(PAUSED, used_ratio=0.4), "'on purpose: meta' in __ingestion_lag_no_sync"),
     (
         "asked again, hidden",

@@ -72,7 +72,7 @@ def told(cause: Json, seen: Json = {}, given: Json = {}) -> Json:  # noqa: B006 
             "worker": found["workload"],
             "volume": found["volume"],
             "slow_platform": given.get("ingestion_lag_platform", "limited"),
-            "sync_platforms": [sync] if sync else given.get("ingestion_lag_platforms", PLATFORMS),
+            "sync_platforms": [sync] if sync else PLATFORMS,
         },
     )
     return known | {name: returned[name] for name in ("settings", "slower", "can_sync", "disk")}

@@ -11,6 +11,7 @@ import pytest
 
 from incident_runbooks import catalogue
 from incident_runbooks.errors import RunbookError, UsageError
+from incident_runbooks.execution import RunRequest
 
 HEADER = """
     type: water-leak
@@ -60,6 +61,18 @@ def test_a_header_becomes_an_incident_type(role: Callable[..., Path]) -> None:
     assert kind.required_components == ("pump",)
     assert kind.remediations == (catalogue.Remediation("close-valve", "Close the valve", "disruptive"),)
     assert catalogue.get("water_leak") == catalogue.get("water-leak") == kind
+
+
+def test_a_run_that_acts_may_take_as_long_as_the_header_says(role: Callable[..., Path]) -> None:
+    role()
+    short = catalogue.get("water-leak")
+    assert [short.timeout_s(acting=acting) for acting in (False, True)] == [1800, 1800]
+    role(header=f"{HEADER}    act_timeout_s: 7200\n")
+    long = catalogue.get("water-leak")
+    assert [long.timeout_s(acting=acting) for acting in (False, True)] == [1800, 7200]
+    limits = [RunRequest(long, [], mode=mode).limit_s for mode in ("diagnose", "remediate", "rollback")]
+    assert limits == [1800, 7200, 1800]
+    assert RunRequest(long, [], mode="remediate", timeout_s=5).limit_s == 5, "what was asked for"
 
 
 def test_options_come_from_the_spec_and_the_defaults(role: Callable[..., Path]) -> None:

@@ -34,9 +34,12 @@ def latency(
     return {"reachable": True, "verdict": verdict, "reason": f"it is {verdict}", "total": total, **given}
 
 
-def workload(started: str, revision: str = "7", restarted: str | None = None) -> dict[str, Any]:
+def workload(
+    started: str, revision: str = "7", restarted: str | None = None, created: str | None = "2026-11-28T09:44:59Z"
+) -> dict[str, Any]:
     pods = [{"started_at": started}, {"started_at": "2026-11-28T09:50:00Z"}]
-    return {"reachable": True, "workload": {"revision": revision, "restarted_at": restarted}, "pods": pods}
+    facts = {"revision": revision, "restarted_at": restarted, "revision_created_at": created}
+    return {"reachable": True, "workload": facts, "pods": pods}
 
 
 def cause(**given: Any) -> dict[str, Any]:
@@ -144,6 +147,13 @@ def test_every_cause_is_tested() -> None:
         {"latency": latency(instances=instances([True, None]))},
         {"latency": latency(instances=instances([True, True]))},
         {"latency": latency(parts={"database": {"share": None}, "stripe": {"share": 0.4}})},
+        # pods that were replaced by something else than a rollout: nodes drained, or pods deleted by hand
+        *(
+            {"latency": latency(times_before=4), "workload": workload("2026-11-28T09:45:00Z", created=created)}
+            for created in ("2026-11-28T09:29:59Z", "2026-11-01T00:00:00Z", None, "soon")
+        ),
+        # a pod of the revision before is still there
+        {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:43:00Z")},
         {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:20:00Z")},
         {"latency": latency(times_day_ago=4), "workload": workload("2026-11-28T09:45:00Z", "1")},
         {"latency": latency(times_day_ago=4, times_before=1.1), "workload": workload("2026-11-28T09:45:00Z")},

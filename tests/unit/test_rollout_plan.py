@@ -222,6 +222,15 @@ def test_another_action_of_the_same_incident_is_another_action() -> None:
     assert plan(Wish("restart", incident="j"), seen).status == "planned"
 
 
+def test_a_restart_that_is_to_be_repeated_is_planned_again_within_the_limit() -> None:
+    seen = world(workload(template=template(minutes_ago(5), mark="i/restart")))
+    assert plan(Wish("restart", incident="i"), seen).word == "same_incident"
+    made = plan(Wish("restart", incident="i", repeat=True), seen)
+    assert (made.status, made.targets[0]["changes"][0]["what"]) == ("planned", "restart")
+    often = world(workload(template=template(minutes_ago(5), mark="i/restart")), revisions=TWO_RESTARTS)
+    assert plan(Wish("restart", incident="i", repeat=True), often).word == "restarted_too_often"
+
+
 def test_targets_stay_while_only_the_status_moves() -> None:
     wish = Wish("restart", surge="none")
     approved = plan(wish).targets

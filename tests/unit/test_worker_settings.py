@@ -147,6 +147,31 @@ def test_what_slows_ingestion_down(present: Settings, limited: list[str], wish: 
     assert (found["unread"], found["refusal"]) == ([], None)
 
 
+def test_all_that_there_are_are_those_with_accounts() -> None:
+    """Pausing the last one would stop ingestion altogether."""
+    two = ["meta", "youtube"]
+    every = {"all": True, "sets": {EVERY: "3600"}}
+    for present, limited in ((settings(), two), (settings(0, "youtube"), ["meta"]), (settings(), [*two, "tiktok"])):
+        found = slowed(present, limited, Wish(), two)
+        assert {name: found[name] for name in every} == every
+    assert slowed(settings(), ["meta"], Wish(), two)["sets"] == {PAUSE: "meta"}
+    assert slowed(settings(), ["meta"], Wish(), [])["sets"] == {PAUSE: "meta"}, "of none nothing is known"
+
+
+@pytest.mark.parametrize(
+    ("shown", "sets"),
+    [
+        ({"tiktok": {"verdict": "skipped", "by_verdict": {}, "accounts": 0}}, {EVERY: "3600"}),
+        ({"tiktok": {"verdict": "ok", "by_verdict": {"ok": 1}, "accounts": 1}}, {PAUSE: "meta,youtube"}),
+        ({}, {PAUSE: "meta,youtube"}),  # it was not asked, which says nothing of its accounts
+    ],
+)
+def test_a_platform_without_accounts_is_none(shown: Json, sets: Json) -> None:
+    limited: Json = {"verdict": "rate_limited", "by_verdict": {"rate_limited": 1}, "accounts": 1}
+    social = {"platforms": {"meta": limited, "youtube": limited, **shown}}
+    assert run_module(SPEC, {"social": social, "worker": worker()})["slower"]["sets"] == sets
+
+
 @pytest.mark.parametrize(
     ("present", "wish", "unread"),
     [

@@ -11,6 +11,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
     autoscaler_of,
     budget,
     managed_by,
+    revision_created_at,
     workload_facts,
 )
 
@@ -104,6 +105,29 @@ def test_managed_by(metadata: dict[str, Any], tool: str | None) -> None:
     assert (found["tool"] if found else None) == tool
     if found:
         assert found["evidence"]
+
+
+def replica_set(revision: str, created: str, owner: str = "u") -> dict[str, Any]:
+    owners = [{"kind": "Deployment", "uid": owner, "controller": True}]
+    annotations = {"deployment.kubernetes.io/revision": revision}
+    return {"metadata": {"creationTimestamp": created, "ownerReferences": owners, "annotations": annotations}}
+
+
+@pytest.mark.parametrize(
+    ("sets", "created"),
+    [
+        ([replica_set("6", "2026-11-01T00:00:00Z"), replica_set("7", "2026-11-24T15:00:00Z")], "2026-11-24T15:00:00Z"),
+        ([replica_set("7", "2026-11-24T15:00:00Z", "another")], None),
+        ([replica_set("6", "2026-11-24T15:00:00Z")], None),  # the controller has not made that of the revision yet
+        ([{"metadata": {}}], None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_a_revision_is_as_old_as_its_replica_set(sets: list[dict[str, Any]] | None, created: str | None) -> None:
+    annotations = {"deployment.kubernetes.io/revision": "7"}
+    assert revision_created_at({"metadata": {"uid": "u", "annotations": annotations}}, sets) == created
+    assert revision_created_at({"metadata": {"uid": "u"}}, sets) is None
 
 
 def test_facts_of_a_deployment() -> None:

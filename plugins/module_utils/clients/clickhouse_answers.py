@@ -14,7 +14,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.c
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 
 TEXT_LENGTH = 100
-SERVERS_OWN = frozenset({"disks", "detached", "frozen", "drop limit"})  # questions that an old server does not know
+# questions that an old server does not know
+SERVERS_OWN = frozenset({"disks", "disks with parts", "detached", "frozen", "drop limit"})
 
 
 def not_configured(error: SendError, questions: Iterable[str]) -> dict[str, Reply]:

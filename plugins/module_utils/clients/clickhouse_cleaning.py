@@ -98,6 +98,7 @@ class Work:
         asked = {
             "clock": reads.CLOCK,
             "disks": reads.DISKS,
+            "disks with parts": reads.DISKS_WITH_PARTS,
             "frozen": reads.frozen(wish.database),
             "mutations": reads.mutations(wish.database),
             "detached": reads.detached(wish.database),
@@ -207,7 +208,7 @@ class Work:
 
     def _compare(self) -> None:
         """Look at what is left."""
-        names = ("disks", "mutations", "detached", "system logs")
+        names = ("disks", "disks with parts", "mutations", "detached", "system logs")
         questions = self._questions()
         replies = self._clickhouse.ask_all({name: questions[name] for name in names})
         self.report.after = _state(replies)
@@ -227,7 +228,7 @@ def _state(replies: Mapping[str, Reply]) -> dict[str, Any]:
         "logs": partitions,
         "detached": {name: detached[name] for name in ("parts", "bytes")} if detached else None,
         "mutations_pending": None if mutations is None else len(mutations),
-        "used_ratio": fullest(map(disk, disks)) if disks is not None else None,
+        "used_ratio": fullest(map(disk, disks or ()), replies["disks with parts"].rows),
     }
 
 

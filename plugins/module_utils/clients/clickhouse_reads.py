@@ -25,6 +25,7 @@ MOST_ROWS = 1000
 MOST_PARTITIONS = 5000  # of one table, which fit into the largest answer that is read
 CLOCK = "SELECT version() AS version, toString(now()) AS now, timezone() AS zone, uptime() AS uptime_s"
 DISKS = "SELECT * FROM system.disks ORDER BY name"
+DISKS_WITH_PARTS = "SELECT DISTINCT disk_name FROM system.parts WHERE active"  # 18.16 does not know them
 LIMITS = (
     "SELECT name, value FROM system.merge_tree_settings"
     " WHERE name IN ('old_parts_lifetime', 'parts_to_throw_insert', 'parts_to_delay_insert')"

@@ -44,12 +44,14 @@ class Pods:
         strays: others that wear its labels.
         failures: why pods or ReplicaSets could not be listed, by part.
         answers: of the further reads.
+        replica_sets: those with its labels; ``None`` where they could not be read.
     """
 
     mine: list[Mapping[str, Any]]
     strays: list[Mapping[str, Any]]
     failures: dict[str, Failure]
     answers: Answers
+    replica_sets: list[Mapping[str, Any]] | None = None
 
 
 def read_parts(parts: Mapping[str, Callable[[], Any]], parallel: int = 16) -> Answers:
@@ -92,7 +94,7 @@ def read_pods(
     failures |= {part: answers.failures.pop(part) for part in ("pods", "replicasets") if part in answers.failures}
     replica_sets = answers.values.pop("replicasets", None if kind == "Deployment" else [])
     mine, strays = owned(answers.values.pop("pods", []), workload, replica_sets)
-    return Pods(mine, strays, failures, answers)
+    return Pods(mine, strays, failures, answers, replica_sets)
 
 
 def nothing_read() -> dict[str, Any]:

@@ -39,10 +39,18 @@ def disk(row: Mapping[str, Any]) -> Json:
     }
 
 
-def fullest(disks: Iterable[Mapping[str, Any]] | None) -> float | None:
-    """Return the used ratio of the fullest disk; ``None`` when none is known."""
-    ratios = [each["used_ratio"] for each in disks or () if each["used_ratio"] is not None]
-    return max(ratios, default=None)
+def fullest(disks: Iterable[Mapping[str, Any]] | None, holders: Iterable[Mapping[str, Any]] | None) -> float | None:
+    """Return the used ratio of the fullest disk that holds data; ``None`` when none is known.
+
+    A server may have other disks, as for backups, which keep it from nothing when they are full.
+
+    Args:
+        disks: as :func:`disk` returns them.
+        holders: rows with the names of the disks that have parts. Where they say nothing, each disk counts.
+    """
+    known = {each["name"]: each["used_ratio"] for each in disks or () if each["used_ratio"] is not None}
+    own = {_text(row.get("disk_name")) for row in holders or ()}
+    return max((known[name] for name in own & set(known) or known), default=None)
 
 
 def mutation(row: Mapping[str, Any]) -> Json:

@@ -39,6 +39,7 @@ REMEDIES: Mapping[str, tuple[str | None, str]] = {
 INPUTS = told.INPUTS
 _WORSE = 2.0  # times the p95 of before the rollout, or of a day ago
 _BEFORE_IT = 1.5  # the p95 before the API is so many times its own
+_CLOCKS_S = 60.0  # that those of nodes and API server may differ
 _SLOTS_TAKEN = 0.95
 _CPU_TAKEN = 0.9
 _LEAST_SCANS = 4  # each worker of a parallel scan counts as one, and by default two of them help
@@ -170,27 +171,35 @@ def _one_pod(case: _Case) -> Verdict | None:
 
 
 def _regression(case: _Case) -> Verdict | None:
-    """Every pod is new, not by a restart, and it is slower than before, or than a day ago where that is not known."""
-    result, latency = case.of("workload"), case.of("latency")
-    workload = result.get("workload") or {}
-    starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
-    known = [start for start in starts if start]
-    total = latency.get("total") or {}
+    """What was rolled out is slower than before, or than a day ago where that is not known."""
+    total = case.of("latency").get("total") or {}
     name, when = ("day_ago", "a day ago") if total.get("times_before") is None else ("before", "before")
     times, rps = total.get(f"times_{name}"), total.get(f"rps_{name}")
     if rps is not None and rps < case.limits.min_rps:
         return None  # what is compared with were too few requests
-    if not known or len(known) < len(starts) or str(workload.get("revision")) in {"1", "None"}:
+    rolled_out = _rolled_out(case)
+    if rolled_out is None or times is None or times < _WORSE:
         return None
-    restarted = parse_time(workload.get("restarted_at"))
-    since = (case.now - min(known)).total_seconds()
-    by_restart = restarted is not None and (case.now - restarted).total_seconds() <= case.limits.deploy_s
-    if since > case.limits.deploy_s or by_restart or times is None or times < _WORSE:
+    return "regression", f"{rolled_out}, and p95 is {times:g} times that of {when}"
+
+
+def _rolled_out(case: _Case) -> str | None:
+    """That every pod is of a new revision, not by a restart.
+
+    Pods are replaced by much else as well, such as a drained node: that the revision itself is new proves it.
+    """
+    result, deploy_s = case.of("workload"), case.limits.deploy_s
+    workload = result.get("workload") or {}
+    created, restarted = (parse_time(workload.get(name)) for name in ("revision_created_at", "restarted_at"))
+    if created is None or str(workload.get("revision")) in {"1", "None"}:
         return None
-    return "regression", (
-        f"revision {workload['revision']} was rolled out {since / 60:.0f} minutes ago, and p95 is {times:g} times that "
-        f"of {when}"
-    )
+    starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
+    since = (case.now - created).total_seconds()
+    new = bool(starts) and all(start and (created - start).total_seconds() <= _CLOCKS_S for start in starts)
+    by_restart = restarted is not None and (case.now - restarted).total_seconds() <= deploy_s
+    if since > deploy_s or by_restart or not new:
+        return None
+    return f"revision {workload['revision']} was rolled out {since / 60:.0f} minutes ago"
 
 
 def _capacity(case: _Case) -> Verdict | None:

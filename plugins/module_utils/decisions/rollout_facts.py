@@ -36,6 +36,7 @@ class Wish:
         expected: what the caller believes of the workload.
         targets: the approved plan; ``None`` when there is none.
         incident: id of the incident, by which an action is not done twice.
+        repeat: whether it is done all the same, because what the pods read when they start has changed since.
         max_replicas: scaling to more is refused.
         restart_limit: restarts within *restart_window_s* seconds from which another is refused; 0 for no limit.
     """
@@ -51,6 +52,7 @@ class Wish:
     expected: Mapping[str, Any] = field(default_factory=dict)
     targets: Sequence[Mapping[str, Any]] | None = None
     incident: str | None = None
+    repeat: bool = False
     max_replicas: int = 20
     restart_limit: int = 2
     restart_window_s: int = 1800

@@ -80,7 +80,7 @@ def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
     Args:
         now: the instant that a restart is marked with.
     """
-    acted = wish.action in {"restart", "undo"} and _acted_already(world, wish)
+    acted = wish.action in {"restart", "undo"} and not wish.repeat and _acted_already(world, wish)
     if acted and not left_over(world):
         text = f"{world.text} was already changed by {wish.action} for the incident {wish.incident}"
         return Plan("nothing_to_do", text, "same_incident")

@@ -114,7 +114,19 @@ def _config_map_unread(worker: Json) -> bool:
     return unknown or any(each.get("resource") == "configmaps" for each in worker.get("denied") or ())
 
 
-def slowed(settings: Settings, limited: Sequence[str], wish: Wish) -> dict[str, Any]:
+def platforms_there(social: Json) -> list[str]:
+    """Return the platforms that have accounts; one that was not asked may have some.
+
+    Args:
+        social: the result of social_probe; empty where it was not asked.
+    """
+    shown = social.get("platforms") or {}
+    return [name for name in PLATFORMS if (shown.get(name) or {}).get("accounts") != 0]
+
+
+def slowed(
+    settings: Settings, limited: Sequence[str], wish: Wish, there: Collection[str] = PLATFORMS
+) -> dict[str, Any]:
     """Return what slows ingestion down.
 
     One platform is paused where one limits us; where all that there are do, or are paused, all are asked less often.
@@ -123,6 +135,7 @@ def slowed(settings: Settings, limited: Sequence[str], wish: Wish) -> dict[str, 
         settings: the present ones.
         limited: platforms that limit us.
         wish: what is to be slowed down.
+        there: platforms that have accounts; without any, nothing is known of them.
 
     Returns:
         ``all`` whether all platforms are asked less often; ``platforms`` those to pause otherwise; ``sets`` the
@@ -131,7 +144,7 @@ def slowed(settings: Settings, limited: Sequence[str], wish: Wish) -> dict[str, 
     """
     every = wish.platform == ALL
     if wish.platform == LIMITED:
-        every = set(PLATFORMS) <= {*limited, *settings.paused}
+        every = set(there or PLATFORMS) <= {*limited, *settings.paused}
     pause = list(limited) if wish.platform == LIMITED else [wish.platform] if wish.platform != ALL else []
     names = settings.names
     sets = (

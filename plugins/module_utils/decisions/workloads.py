@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.pods import controller
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollouts import rollout_state
 
 LAST_ACTION = "incidents.brandconnect/last-action"
@@ -66,6 +67,23 @@ def workload_facts(kind: str, workload: Mapping[str, Any]) -> dict[str, Any]:
         "last_action": annotations.get(LAST_ACTION) or template_annotations.get(LAST_ACTION),
         "rollout": rollout_state(kind, workload),
     }
+
+
+def revision_created_at(workload: Mapping[str, Any], replica_sets: Iterable[Mapping[str, Any]] | None) -> str | None:
+    """Return when the present revision of a Deployment was first rolled out: its ReplicaSet is as old.
+
+    After going back to an earlier revision that is long ago, since its ReplicaSet is used again.
+
+    Args:
+        replica_sets: those with its labels; ``None`` where they could not be read.
+    """
+    metadata = workload.get("metadata") or {}
+    revision = (metadata.get("annotations") or {}).get(REVISION)
+    if revision is None:
+        return None
+    own = [item.get("metadata") or {} for item in replica_sets or () if _is_owned(item, metadata.get("uid"))]
+    found = (item for item in own if (item.get("annotations") or {}).get(REVISION) == revision)
+    return next((item.get("creationTimestamp") for item in found), None)
 
 
 def surge(strategy: Mapping[str, Any], replicas: int) -> int:
@@ -129,6 +147,10 @@ def managed_by(metadata: Mapping[str, Any]) -> dict[str, str] | None:
     return next(
         ({"tool": tool, "evidence": f"field manager {name}"} for name, tool in _MANAGERS if name in writers), None
     )
+
+
+def _is_owned(item: Mapping[str, Any], uid: Any) -> bool:
+    return uid is not None and controller(item).get("uid") == uid
 
 
 def _counts(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, int]:

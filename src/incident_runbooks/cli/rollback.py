@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incident_runbooks import catalogue, collection, inventory
-from incident_runbooks.catalogue import IncidentType
+from incident_runbooks.catalogue import DEFAULT_TIMEOUT_S, IncidentType
 from incident_runbooks.cli.completion import complete_acted, complete_file, complete_incident
 from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
-from incident_runbooks.cli.run_options import DEFAULT_TIMEOUT_S
 from incident_runbooks.errors import UsageError
 
 if TYPE_CHECKING:

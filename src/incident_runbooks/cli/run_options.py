@@ -18,7 +18,6 @@ from incident_runbooks.errors import UsageError
 if TYPE_CHECKING:
     from incident_runbooks.execution import Approvals
 
-DEFAULT_TIMEOUT_S = 1800
 _LONGEST_TEXT = 1000
 _WITH_IDS = ("plan_digest", "second_approver", "reason")
 
@@ -65,9 +64,9 @@ def common_options(kind: IncidentType) -> list[Callable[[click.Command], Any]]:
         click.option(
             "--timeout",
             type=Value("float", above=0),
-            default=DEFAULT_TIMEOUT_S,
+            default=None,
             metavar="SECONDS",
-            help=f"Stop everything after this many seconds. [default: {DEFAULT_TIMEOUT_S}]",
+            help=f"Stop everything after this many seconds. [default: {_default_timeout(kind)}]",
         ),
         click.option(
             "--incident",
@@ -170,6 +169,11 @@ def detected_at(given: Mapping[str, Any]) -> str | None:
     if moment > now + CLOCK_SKEW:
         raise UsageError(f"Reading --detected-at {given['detected_at']}: it is in the future", hint="check the clocks")
     return rfc3339(min(moment, now))  # a monitoring system's clock may be a little ahead
+
+
+def _default_timeout(kind: IncidentType) -> str:
+    usual, acting = (kind.timeout_s(acting=acting) for acting in (False, True))
+    return str(usual) if usual == acting else f"{usual}; with --remediate {acting}"
 
 
 def _flag(name: str) -> str:

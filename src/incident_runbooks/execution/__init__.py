@@ -44,7 +44,7 @@ def execute(request: RunRequest) -> dict[str, Any]:
         follower = Follower(case, request.on_event)
         with private_directory(case.home, case.run_id) as private, ProcessTree(case.run_id) as tree:
             playbook = _playbook(request, case, private)
-            ended = run_playbook(playbook, tree, started + request.timeout_s, signals, follower.follow)
+            ended = run_playbook(playbook, tree, started + request.limit_s, signals, follower.follow)
         complete(request, case, ended, time.monotonic() - started)
         follower.follow()
         return result_of(case)

@@ -46,7 +46,7 @@ class RunRequest:
         notify: tell people; a diagnosis never does.
         eta: what people may be told about when it is over.
         detected_at: when it was noticed, RFC 3339.
-        timeout_s: seconds for everything.
+        timeout_s: seconds for everything; ``None`` for as long as the incident type needs.
         incident_id: the incident to continue; ``None`` opens a new one.
         verbosity: from 1 on, errors say more.
         on_event: gets each record of the run as it is written to the journal.
@@ -64,7 +64,7 @@ class RunRequest:
     eta: str | None = None
     detected_at: str | None = None
     check_mode: bool = False
-    timeout_s: float = 1800.0
+    timeout_s: float | None = None
     incident_id: str | None = None
     verbosity: int = 0
     on_event: Callable[[Mapping[str, Any]], None] | None = None
@@ -74,6 +74,13 @@ class RunRequest:
     def playbook_name(self) -> str:
         """The playbook that runs."""
         return self.playbook or collection.playbook(self.incident_type.role)
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds for everything."""
+        if self.timeout_s is not None:
+            return self.timeout_s
+        return self.incident_type.timeout_s(acting=self.mode == "remediate")
 
     @property
     def variables(self) -> dict[str, Any]:
