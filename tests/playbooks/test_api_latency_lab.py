@@ -221,6 +221,7 @@ def test_the_pool_grows_within_the_budget(runbook: LatencyRunbook, world: World,
     payments_lab.break_(fault.name)
     before = world.cluster.environment()[SIZE]
     preview = diagnosed(runbook, world, fault)
+    wait_until(lambda: runbook.seen.is_slow(ONE, OBJECTIVE_S), f"{ONE} is slow in every pod")
     refused = runbook.remediate(approve="resize-pool", api_latency_pool_max=50)
     assert refused.result["outcome"] == "refused", refused.result["actions"]
     assert "does not fit the connection budget" in planned(refused, "resize-pool")["reason"]

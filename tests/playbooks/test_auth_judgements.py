@@ -188,6 +188,7 @@ def tasks(name: str, role: str = "auth_down") -> list[Json]:
     return found
 
 
+RESOLVED = {"verification": {"status": "resolved"}}
 UNTIL: list[tuple[str, str, str, Json]] = [
     ("auth_down", "verify_redis", "__auth_down_redis_now",
      {"writes": {"verdict": "refused"}, "loading": {"active": False}}),
@@ -204,12 +205,23 @@ def test_what_was_seen_last_is_judged(role: str, name: str, registered: str, see
         **{each: trust_as_template(text) for each, text in task.get("vars", {}).items()},
         "__auth_down_ran": ["restart-redis"],
         "__webhook_failures_ran": [],
+        **{f"__webhook_failures_{each}_verified": RESOLVED for each in ("endpoint", "delivery")},
         **{f"auth_down_verify_{each}_s": value for each, value in (("for", 15), ("every", 5))},
         **{f"webhook_failures_verify_{each}_s": value for each, value in (("missing", 15), ("every", 5))},
     }
     for attempts, ends in ((1, False), (2, False), (3, True), (4, True)):
         given = {**known, registered: {**seen, "attempts": attempts}}
         assert said_by(f"{{{{ {task['until']} }}}}", role, **given) is ends
+
+
+@pytest.mark.parametrize("shut", ["endpoint", "delivery"])
+def test_events_are_not_waited_for_that_cannot_arrive(shut: str) -> None:
+    task = next(each for each in tasks("verify_events", "webhook_failures") if "until" in each)
+    given = {f"__webhook_failures_{each}_verified": RESOLVED for each in ("endpoint", "delivery")}
+    given |= {f"__webhook_failures_{shut}_verified": {"verification": {"status": "unresolved"}}}
+    events = {"missing": ["evt_1"], "attempts": 1}
+    known = {"__webhook_failures_ran": [], "__webhook_failures_events_now": events, "tries": 3, **given}
+    assert said_by(f"{{{{ {task['until']} }}}}", "webhook_failures", **known) is True
 
 
 def rule_of(name: str, **known: Any) -> str:

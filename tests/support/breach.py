@@ -91,12 +91,19 @@ class BreachWorld(World):
 
     def sessions(self) -> dict[str, str]:
         """Return the owner of each session in Redis."""
+        with self._redis() as client:
+            return {name: str(client.get(name)) for name in client.scan_iter("sess:*")}
+
+    def prolong_sessions(self) -> None:
+        """Let those that are there last for a day: otherwise one ends by itself, 15 minutes after its login."""
+        with self._redis() as client:
+            for name in client.scan_iter("sess:*"):
+                client.expire(name, 86_400)
+
+    def _redis(self) -> redis.Redis:
         host = json.loads((self.lab.directory.path / "inventory.json").read_text(encoding="utf-8"))
         settings = host["_meta"]["hostvars"]["redis"]
-        with redis.Redis(
-            host=settings["redis_host"], password=settings["redis_password"], decode_responses=True
-        ) as client:
-            return {name: str(client.get(name)) for name in client.scan_iter("sess:*")}
+        return redis.Redis(host=settings["redis_host"], password=settings["redis_password"], decode_responses=True)
 
     def refresh_tokens(self, actor: int) -> int:
         """Return how many refresh tokens of an account are valid."""
@@ -129,6 +136,7 @@ class BreachWorld(World):
 def world(data_lab: Lab) -> BreachWorld:
     world = BreachWorld(data_lab)
     world.told.forget()
+    world.prolong_sessions()
     return world
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a pipe does not pay for rich
     from incident_runbooks.render.live import LiveLines
 
 _NO_CURSOR = frozenset({"", "dumb", "unknown"})
-_STARTED = b'"type":"run_started"'  # a journal is canonical JSON
+_STARTED = b'"run_started"'  # in a text the quotes would be escaped
 
 
 class Progress:
