@@ -73,7 +73,8 @@ def runbook(payments_lab: Lab, world: World, tmp_path: Path) -> Iterator[Rehears
 
 
 def pods(world: World) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in world.cluster.pods()}
+    found = [pod["metadata"] for pod in world.cluster.pods()]
+    return {each["uid"] for each in found if "deletionTimestamp" not in each}  # one of before may still be ending
 
 
 def revision(world: World) -> str:
