@@ -98,6 +98,20 @@ def test_a_key_that_is_lost_again_in_the_same_incident_is_restored_and_read_agai
     assert world.takes(lost["token"]), "everybody was logged out"
 
 
+def test_pods_that_are_older_than_the_secret_again_are_restarted_again(
+    runbook: AuthRunbook, world: AuthWorld, data_lab: Lab
+) -> None:
+    """Also in the same incident: once per incident is no reason to leave them as they are."""
+    data_lab.break_("jwt-key-stale")
+    first = runbook.remediate(approve="restart-auth")
+    assert first.result["outcome"] == "resolved", (first.result["errors"], first.result["verification"])
+    FAULTS["jwt-key-stale"].inject(data_lab)
+    before = world.pods()
+    second = runbook.again(first.directory, runbook_mode="remediate", approved=["restart-auth"])
+    assert (second.rc, second.result["outcome"]) == (0, "resolved"), (second.result["errors"], second.result["actions"])
+    assert before.isdisjoint(world.pods())
+
+
 def test_from_a_sealed_vault_nothing_is_restored_until_it_is_unsealed(
     runbook: AuthRunbook, world: AuthWorld, data_lab: Lab, lost: dict[str, Any]
 ) -> None:
