@@ -218,6 +218,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         labs.keep(item.session.items[coming : coming + _AHEAD])
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """The tests wait for a third of their time: for a rollout, a scrape, the next attempt. More would compete."""
+    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+
+
 @pytest.fixture
 def lab(_labs: _Labs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A running lab of PostgreSQL alone, without faults; RUNBOOK_LAB names its directory. The test may break it."""

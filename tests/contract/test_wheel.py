@@ -36,7 +36,7 @@ def call(*command: str | Path, cwd: str | Path = "/", **environment: str) -> sub
 def install(python: Path, *what: str | Path) -> None:
     uv = shutil.which("uv")
     pip = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
-    call(*pip, "--quiet", *what)
+    call(*pip, "--quiet", *([] if uv else ["--no-compile"]), *what)  # what is used is compiled when it is used
 
 
 @pytest.fixture(scope="module")

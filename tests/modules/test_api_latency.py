@@ -169,7 +169,7 @@ def test_the_route_that_costs_the_most_time_comes_first(prometheus: RealPromethe
 def test_too_little_traffic_and_none_are_not_judged(prometheus: RealPrometheus) -> None:
     routes = by_route(measure(prometheus.url))
     assert routes["/api/rare"]["verdict"] == "low_volume"
-    assert routes["/api/rare"]["error_ratio"] == 1.0
+    assert routes["/api/rare"]["error_ratio"] == pytest.approx(1.0, abs=0.01), "the two are asked one after the other"
     assert (routes["/api/idle"]["verdict"], routes["/api/idle"]["p95_ms"]) == ("no_traffic", None)
     assert routes["/api/offers"]["verdict"] == "ok"
     assert "/ws/chat" not in routes

@@ -19,6 +19,7 @@ from support.payment_failure import (
     assert_approval_is_spent,
     assert_only_planned,
     assert_payments_flow,
+    left_by_an_outage,
     recommended,
 )
 from support.payments import World
@@ -158,7 +159,7 @@ def test_the_right_key_is_restored_and_shown_by_its_fingerprint_only(
     with world.only_read():
         again = runbook.remediate(approve="restore-stripe-key", runbook_plan_digest=digest)
     assert trouble(again) == []
-    assert_approval_is_spent(again)
+    assert_approval_is_spent(again, "restore-stripe-key")
     assert (world.secret("STRIPE_SECRET_KEY"), pods(world), revision(world)) == (right, now, "2")
 
 
@@ -244,11 +245,7 @@ def test_failed_payments_are_confirmed_once_and_others_never(
     runbook: Rehearsal, world: World, payments_lab: Lab
 ) -> None:
     payments_lab.break_("payments-left-failed")
-    left = {
-        intent["id"]: intent["amount"]
-        for intent in world.stripe.intents()
-        if intent["status"] == "requires_confirmation"
-    }
+    left = {intent["id"]: intent["amount"] for intent in left_by_an_outage(world)}
     declined = [each["id"] for each in world.stripe.intents() if each["status"] == "requires_payment_method"]
     assert declined, "there is something that must not be touched"
     with world.only_read():
@@ -284,7 +281,7 @@ def test_failed_payments_are_confirmed_once_and_others_never(
 
 def test_who_has_paid_anew_does_not_pay_twice(runbook: Rehearsal, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("payments-left-failed")
-    waiting = [each["id"] for each in world.stripe.intents() if each["status"] == "requires_confirmation"]
+    waiting = [each["id"] for each in left_by_an_outage(world)]
     (anew,) = world.query(
         "INSERT INTO payments (campaign_id, amount_cents, currency, status)"
         " SELECT campaign_id, amount_cents, currency, 'pending' FROM payments WHERE stripe_payment_intent_id = %s"

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from incident_runbooks.lab.lab import Lab
+from incident_runbooks.lab.left_over import FAILED_AGE_S
 from support.payments import PaymentsRunbook, World
 from support.platform import wait_until
 from support.runbook import Run
@@ -47,10 +49,25 @@ def assert_only_planned(run: Run, remediation: str) -> None:
     assert (recommended(run), run.result["actions"]) == ([remediation], [])
 
 
-def assert_approval_is_spent(run: Run) -> None:
-    """What was approved with the digest of a plan is done, so that the plan is another one now."""
-    assert (run.result["outcome"], recommended(run), run.result["actions"]) == ("refused", [], [])
+def assert_approval_is_spent(run: Run, remediation: str) -> None:
+    """What was approved with the digest of a plan is done, so that the plan is another one now.
+
+    A payment that was under way when the fault came may have failed and be worth another try: that is the platform's.
+    """
+    assert (run.result["outcome"], run.result["actions"]) == ("refused", []), run.result["findings"]
+    assert set(recommended(run)) <= {"retry-failed-payments"}
+    assert remediation not in recommended(run)
     assert "was approved, the plan is" in run.result["errors"][0]["message"]
+
+
+def left_by_an_outage(world: World) -> list[dict[str, Any]]:
+    """The PaymentIntents that wait to be confirmed, without those that are being paid at this moment."""
+    before = time.time() - FAILED_AGE_S / 2
+    return [
+        each
+        for each in world.stripe.intents()
+        if each["status"] == "requires_confirmation" and each["created"] < before
+    ]
 
 
 def assert_payments_flow(world: World) -> None:
