@@ -44,7 +44,7 @@ class Senders:
     def __init__(self, task_vars: Mapping[str, Any]) -> None:
         hosts = task_vars.get("hostvars") or {}
         source = hosts[HOST] if HOST in hosts else {}  # noqa: SIM401 - get() of hostvars gives an undefined value
-        self._broken: dict[str, str] = {}
+        self._broken: dict[str, dict[str, str]] = {}  # by channel and name
         self._settings: Json = {}
         for channel, names in _PLACES.items():
             for name in names:
@@ -70,8 +70,8 @@ class Senders:
             IncidentsError: it could not be sent; ``cause``, ``retryable`` and the like are in its details.
         """
         channel = message["channel"]
-        if channel in self._broken:
-            raise _unreadable(channel, self._broken[channel])
+        if channel in self._broken and channel != "pagerduty":
+            raise _not_configured(next(iter(self._broken[channel].values())))
         send: Callable[[Json, Json], Json] = {
             "slack": self._slack,
             "pagerduty": self._pagerduty,
@@ -93,7 +93,8 @@ class Senders:
             value = to_plain(source.get(name))
         except AnsibleError as error:  # a look-up that failed, or undef() with a hint
             first = str(error).splitlines()[0][:200]
-            self._broken[channel] = f"Reading {name} of the inventory host {HOST}: {first}"
+            said = f"Reading {name} of the inventory host {HOST}: {first}"
+            self._broken.setdefault(channel, {})[name] = said
             return
         if value not in (None, "", {}):
             self._settings[name] = value
@@ -141,13 +142,17 @@ class Senders:
         )
 
     def _pagerduty(self, message: Json, thread: Json) -> Json:  # noqa: ARG002 - one signature for all channels
-        to = message["to"]
+        to, broken = message["to"], self._broken.get("pagerduty", {})
         routing_key = self._named("pagerduty_routing_key", to)
         service = self._named("pagerduty_service_id", to)
         complete = service and "pagerduty_api_key" in self._settings and "pagerduty_from" in self._settings
-        if message["via"] == "incidents" and complete:
+        if message["via"] == "incidents" and complete and "pagerduty_api_url" not in broken:
             return self._pagerduty_incident(message, str(service))
-        if message["payload"].get("state") == "as_it_is":
+        state = message["payload"].get("state")
+        # another region takes an event of any key and pages nobody; what was opened there is not closed by an event
+        if broken and (not routing_key or "pagerduty_events_url" in broken or state in ("as_it_is", "resolved")):
+            raise _unreadable(next(iter(broken.values())))
+        if state == "as_it_is":
             return {"pointless": True, "message": "A note needs PagerDuty's REST API, which is not set up"}
         if not routing_key:
             suffix = f"s.{to}" if to else ""
@@ -158,7 +163,11 @@ class Senders:
             **_given(api_url=self._settings.get("pagerduty_events_url")),
         }
         said = _run(PAGERDUTY_EVENT, params)
-        return {"target": to or "on-call", "ids": {"dedup_key": said.get("dedup_key")}}
+        return {
+            "target": to or "on-call",
+            "ids": {"dedup_key": said.get("dedup_key")},
+            **_given(message="; ".join(broken.values())),
+        }
 
     def _pagerduty_incident(self, message: Json, service: str) -> Json:
         params = {
@@ -227,11 +236,9 @@ def _given(**options: Any) -> Json:
     return {name: value for name, value in options.items() if value}
 
 
-def _unreadable(channel: str, message: str) -> IncidentsError:
+def _unreadable(message: str) -> IncidentsError:
     """A pager that broke is not one that nobody wanted; other channels that cannot be read count as not set up."""
-    if channel == "pagerduty":
-        return IncidentsError(message, cause="settings_unreadable", retryable=False)
-    return _not_configured(message)
+    return IncidentsError(message, cause="settings_unreadable", retryable=False)
 
 
 def _not_configured(message: str) -> IncidentsError:

@@ -52,10 +52,13 @@ def test_a_delivery_reaches_the_handler(payments_lab: Lab, host: str) -> None:
 def test_it_goes_to_every_pod_in_turn(payments_lab: Lab) -> None:
     platform = payments_lab.platform()
     before = {name: platform.log(name).count(REFUSED) for name in pods(payments_lab)}
-    assert [ask(payments_lab) for _ in range(4)] == [400] * 4
     assert len(before) == 2
-    for name, count in before.items():
-        assert platform.log(name).count(REFUSED) >= count + 2, name  # Stripe's own deliveries take turns, too
+    for _ in range(20):  # Stripe's own deliveries take turns, too
+        assert ask(payments_lab) == 400
+        if all(platform.log(name).count(REFUSED) >= count + 2 for name, count in before.items()):
+            break
+    else:
+        pytest.fail("twenty requests did not reach every pod twice")
 
 
 def test_nobody_trusts_it_without_its_authority(payments_lab: Lab) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages import compose
@@ -54,6 +55,52 @@ def test_without_the_rest_api_it_is_paged_by_an_event(communications: Communicat
     (alert,) = communications.alerts()
     assert alert["summary"] == "SECURITY: Suspected data breach"
     assert alert["dedup_key"] == f"inc-{incident_of('data-breach')}"
+
+
+class Unreadable(dict[str, Any]):
+    """The variables of a host, some of which cannot be read."""
+
+    def __init__(self, variables: Json, *broken: str) -> None:
+        super().__init__(variables)
+        self._broken = broken
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self._broken:
+            raise AnsibleError("the look-up failed")
+        return super().get(name, default)
+
+
+def half_readable(communications: Communications, *broken: str) -> Senders:
+    keys = {"security": communications.variables["pagerduty_routing_key"]}
+    services = {"security": communications.variables["pagerduty_service_id"]}
+    more = {"pagerduty_routing_keys": keys, "pagerduty_service_ids": services}
+    return Senders({"hostvars": {"communications": Unreadable({**communications.variables, **more}, *broken)}})
+
+
+@pytest.mark.parametrize(
+    "broken", ["pagerduty_api_key", "pagerduty_from", "pagerduty_service_ids", "pagerduty_api_url"]
+)
+def test_a_page_goes_out_by_the_way_that_can_be_read(communications: Communications, broken: str) -> None:
+    page = opened("data-breach", "page")
+    said = half_readable(communications, broken)(page, ALONE)
+    assert [alert["dedup_key"] for alert in communications.alerts()] == [f"inc-{incident_of('data-breach')}"]
+    assert f"Reading {broken}" in said["message"]
+    for state in ("as_it_is", "resolved"):  # of an incident that may have been opened by the REST API
+        message = {**page, "payload": {**page["payload"], "state": state}}
+        with pytest.raises(IncidentsError, match=f"Reading {broken}") as caught:
+            half_readable(communications, broken)(message, ALONE)
+        assert caught.value.details["cause"] == "settings_unreadable"
+    assert len(communications.alerts()) == 1
+
+
+@pytest.mark.parametrize("broken", ["pagerduty_routing_keys", "pagerduty_events_url"])
+def test_a_page_that_no_readable_way_is_left_for_is_loud(communications: Communications, broken: str) -> None:
+    with pytest.raises(IncidentsError, match=f"Reading (pagerduty_api_key|{broken})") as caught:
+        half_readable(communications, "pagerduty_api_key", broken)(opened("data-breach", "page"), ALONE)
+    assert caught.value.details["cause"] == "settings_unreadable"
+    assert communications.requests() == []
+    half_readable(communications, broken)(opened("data-breach", "page"), ALONE)
+    assert len(communications.incidents()) == 1, "by the REST API"
 
 
 def test_nobody_else_is_paged_for_a_team_that_is_not_set_up(communications: Communications) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incident_runbooks import catalogue, collection, inventory
-from incident_runbooks.catalogue import DEFAULT_TIMEOUT_S, IncidentType
+from incident_runbooks.catalogue import IncidentType
 from incident_runbooks.cli.completion import complete_acted, complete_file, complete_incident
 from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
 from incident_runbooks.errors import UsageError
@@ -51,9 +51,9 @@ Json = dict[str, Any]
 @click.option(
     "--timeout",
     type=Value("float", above=0),
-    default=DEFAULT_TIMEOUT_S,
+    default=None,
     metavar="SECONDS",
-    help=f"Stop everything after this many seconds. [default: {DEFAULT_TIMEOUT_S}]",
+    help="Stop everything after this many seconds. [default: as for a run of the incident type that acts]",
 )
 @verbose_option
 def rollback(incident: str, **given: Any) -> Answer:

@@ -80,7 +80,7 @@ class RunRequest:
         """Seconds for everything."""
         if self.timeout_s is not None:
             return self.timeout_s
-        return self.incident_type.timeout_s(acting=self.mode == "remediate")
+        return self.incident_type.timeout_s(acting=self.mode in ("remediate", "rollback"))
 
     @property
     def variables(self) -> dict[str, Any]:
