@@ -124,6 +124,19 @@ def test_a_moment_that_was_stated_before_anything_was_found_is_not_lost(bench: B
     assert "ASSUMED" not in draft
 
 
+def test_a_moment_is_on_record_although_no_notice_can_be_drafted(bench: Bench) -> None:
+    first = judge(bench, STOLEN)
+    index = first.directory / "notices/drafts.json"
+    index.write_text("{", encoding="utf-8")
+    again = judge(bench, STOLEN, first.directory, data_breach_aware_at="2026-11-27T21:40:00Z")
+    (todo,) = [each for each in again.of_type("follow_up") if each["title"].startswith("Write the notices by hand")]
+    assert "drafts.json" in todo["title"]
+    assert todo["due"] == "2026-11-30T21:40:00.000000Z", "72 hours later"
+    third = judge(bench, STOLEN, first.directory)
+    clock = finding(third, "clock")
+    assert (clock["data"]["assumed"], clock["data"]["clock"]["aware_at"]) == (False, "2026-11-27T21:40:00.000000Z")
+
+
 def test_a_moment_that_is_none_is_said_and_hides_no_record(bench: Bench) -> None:
     ran = judge(bench, STOLEN, data_breach_aware_at="yesterday")
     clock = finding(ran, "clock")
