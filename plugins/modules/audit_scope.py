@@ -314,6 +314,11 @@ resources:
   sample:
     - {actor_id: 65, resource_type: user, action: user.export, exports: true, taken: true, events: 1160, records: 600,
        unnamed: 0, first_seen: "2026-11-26T20:28:35.470420Z", last_seen: "2026-11-26T21:08:31.470420Z"}
+resources_omitted:
+  description: How many more there are.
+  returned: success
+  type: int
+  sample: 0
 gaps:
   description:
     - Identifiers that are missing, O(min_gap) or more in a row, with the times of the rows around them. C(single)

@@ -52,6 +52,9 @@ def test_actor_addresses_time_and_people_are_those_of_the_attack(breached: Breac
         ).fetchone()
     assert (result["resources"][0]["records"],) == counted
     assert set(result) - {"changed"} == set(yaml.safe_load(audit_scope.RETURN))
+    few = breached.run(SPEC, max_items=1)
+    assert (len(few["resources"]), few["resources_omitted"]) == (1, len(result["resources"]) - 1)
+    assert result["resources_omitted"] == 0
 
 
 def test_what_was_deleted_and_changed_is_named(breached: Breached) -> None:

@@ -251,6 +251,22 @@ def test_nothing_that_cannot_be_taken_back_is_recommended_on_low_confidence(conf
         assert not named["wide"]
 
 
+@pytest.mark.parametrize(
+    ("people", "unnamed", "text"),
+    [
+        (1142, 0, "exported {}640 records and took data of 1142 people"),
+        (None, 0, "exported {}640 records, and whose they are is not known"),
+        (1142, 2, "exported data, and {}2 exports do not say whose"),
+    ],
+)
+def test_of_exports_that_are_not_all_named_the_count_is_a_least(people: int | None, unnamed: int, text: str) -> None:
+    rows = [export(640, unnamed)]
+    read = {**export(9), "exports": False}
+    for omitted, shown, least in ((0, rows, ""), (3, rows, "at least "), (3, [*rows, read], "")):
+        trail = suspect(people=people, resources=shown, resources_omitted=omitted)
+        assert text.format(least) in told(trail)["reason"], (omitted, shown)
+
+
 def test_everybody_is_logged_out_only_where_nobody_knows_whom_it_concerns() -> None:
     def everybody(*rows: Json, **more: Any) -> bool:
         trail = suspect(people=1142, complete=False, resources=[export(640), *rows])

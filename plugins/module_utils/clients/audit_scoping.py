@@ -102,6 +102,7 @@ def _nothing_known() -> Json:
         "window": audit_scope.attack_window([]),
         "affected": _affected(None, [], {}, complete=False, most=0),
         "resources": [],
+        "resources_omitted": 0,
         "gaps": {**UNKNOWN, "missing": 0, "single": 0},
         "tampered": dict(UNKNOWN),
         "totals": dict.fromkeys(TOTALS),
@@ -133,6 +134,7 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
     records = facts["records"][: params["max_records"]]
     owned = audit_people.resolve(session, records, params["owners"], params["schema"])
     candidates = int(rows[0]["candidates"]) if rows else 0
+    resources = audit_scope.shown_resources(facts["resources"], most)
     doubts = audit_verdict.Doubts(
         baseline=facts["baseline"]["complete"],
         any_baseline=facts["baseline"]["any_rows"],
@@ -158,7 +160,8 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
         "window": audit_scope.attack_window(found),
         "affected": _affected(owned["people"], records, owned, complete=complete, most=most),
         "people": owned["people"],
-        "resources": audit_scope.shown_resources(facts["resources"], most),
+        "resources": resources,
+        "resources_omitted": len(facts["resources"]) - len(resources),
         **state,
         "totals": {**facts["totals"], "candidates": candidates},
         "unlisted_actions": facts["unlisted"][:most],

@@ -64,11 +64,13 @@ def _mass_export(facts: Facts) -> Verdict | None:
         return None
     people = facts.people
     if facts.unnamed:
-        return "mass_export", f"{_accounts(facts)} exported data, and {facts.unnamed} exports do not say whose"
+        least = "at least " if facts.more else ""
+        return "mass_export", f"{_accounts(facts)} exported data, and {least}{facts.unnamed} exports do not say whose"
+    records = f"{'at least ' if facts.more else ''}{facts.records} records"
     if people is None:
-        return "mass_export", f"{_accounts(facts)} exported {facts.records} records, and whose they are is not known"
+        return "mass_export", f"{_accounts(facts)} exported {records}, and whose they are is not known"
     if people >= facts.mass_people or facts.records >= facts.mass_records:
-        what = f"{_accounts(facts)} exported {facts.records} records and took data of {people} people"
+        what = f"{_accounts(facts)} exported {records} and took data of {people} people"
         return "mass_export", what
     return None
 

@@ -53,6 +53,7 @@ class Facts:
         mixed: those of them that the trail counts among the suspects, as it was not told of them.
         elsewhere: how many that are expected came from addresses that are new for them, and so are suspects.
         events, records, unnamed: rows of exports of the suspects, records in them, and rows that name no record.
+        more: whether they are of a part of the exports, as there were too many to name each.
         unnamed_people: of the latter those that may be about people.
         loud: addresses that are suspicious, whoever used them.
         trail_read: whether the trail was looked at whole.
@@ -71,6 +72,7 @@ class Facts:
     events: int = 0
     records: int = 0
     unnamed: int = 0
+    more: bool = False
     unnamed_people: int = 0
     loud: int = 0
     trail_read: bool = False
@@ -163,6 +165,7 @@ def read_facts(
         events=sum(int(each.get("events") or 0) for each in taken),
         records=sum(int(each.get("records") or 0) for each in taken),
         unnamed=sum(count for _, count in unnamed),
+        more=bool(scope.get("resources_omitted")) and all(each.get("exports") for each in scope["resources"]),
         unnamed_people=sum(count for kind, count in unnamed if not kind or kind in said.people_types),
         loud=int(addresses.get("suspicious_count") or 0),
         trail_read=read and scope.get("status") not in (None, "unknown"),
