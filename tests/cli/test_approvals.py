@@ -35,6 +35,12 @@ def diagnose(runbook: Any, *arguments: str) -> dict[str, Any]:
     return result
 
 
+@pytest.fixture(scope="module")
+def diagnosis(shared_runbook: Any) -> dict[str, Any]:
+    """One for the tests that need the digest of a plan, which is the same wherever it is made."""
+    return diagnose(shared_runbook)
+
+
 def error(said: Any) -> dict[str, Any]:
     (only,) = said.document["errors"]
     return dict(only)
@@ -80,16 +86,18 @@ def test_a_destructive_remediation_needs_the_digest(runbook: Any, marks: Any) ->
     ],
 )
 def test_an_irreversible_remediation_needs_two_people(
-    runbook: Any, marks: Any, arguments: tuple[str, ...], why: str
+    runbook: Any, marks: Any, diagnosis: dict[str, Any], arguments: tuple[str, ...], why: str
 ) -> None:
-    digest = diagnose(runbook)["plan"]["digest"]
+    digest = diagnosis["plan"]["digest"]
     said = remediate(runbook, "--approve", "tell-all", "--plan-digest", digest, *arguments)
     assert (said.code, marks()) == (6, [])
     assert why in error(said)["message"]
 
 
-def test_two_people_and_a_reason_are_recorded_as_they_were_typed(runbook: Any, marks: Any) -> None:
-    digest = diagnose(runbook)["plan"]["digest"]
+def test_two_people_and_a_reason_are_recorded_as_they_were_typed(
+    runbook: Any, marks: Any, diagnosis: dict[str, Any]
+) -> None:
+    digest = diagnosis["plan"]["digest"]
     reason = "{{ 1 + 1 }} <!channel>"
     said = remediate(
         runbook, "--approve", "tell-all", "--plan-digest", digest, "--second-approver", "grace", "--reason", reason
@@ -137,8 +145,8 @@ def test_check_mode_says_what_would_be_refused(runbook: Any, marks: Any) -> None
     assert "the digest of the plan is needed" in notice["message"]
 
 
-def test_the_plan_says_what_a_person_should_know(runbook: Any) -> None:
-    plan = diagnose(runbook)["plan"]
+def test_the_plan_says_what_a_person_should_know(diagnosis: dict[str, Any]) -> None:
+    plan = diagnosis["plan"]
     (entry,) = [item for item in plan["remediations"] if item["id"] == "erase-it"]
     assert (entry["preconditions"], entry["touches"]) == (["A backup of it exists"], "What names says")
     assert (entry["can_roll_back"], entry["causes"], entry["verified_by"]) == (False, ["ruined"], "It is over")
@@ -159,14 +167,15 @@ def test_a_file_is_enough_for_everything_that_it_names(runbook: Any, marks: Any)
     assert "grace approved erase-it, tell-all" in notice["message"]
 
 
-def test_a_file_that_names_none_is_for_all_and_can_be_narrowed(runbook: Any, marks: Any) -> None:
-    first = diagnose(runbook)
-    path = approval_file(runbook, first)
+def test_a_file_that_names_none_is_for_all_and_can_be_narrowed(
+    runbook: Any, marks: Any, diagnosis: dict[str, Any]
+) -> None:
+    path = approval_file(runbook, diagnosis)
     narrowed = remediate(runbook, "--approval", str(path), "--approve", "erase-it")
     assert (narrowed.code, marks()) == (0, ["erase-it"])
     assert remediate(runbook, "--approval", str(path)).code == 0
     assert marks() == ["erase-it", "tell-all"]
-    only = approval_file(runbook, first, remediations=["erase-it"])
+    only = approval_file(runbook, diagnosis, remediations=["erase-it"])
     wider = remediate(runbook, "--approval", str(only), "--approve", "tell-all")
     assert (wider.code, error(wider)["message"].endswith("the approval file does not approve it")) == (6, True)
 
@@ -183,8 +192,10 @@ def test_a_file_that_names_none_is_for_all_and_can_be_narrowed(runbook: Any, mar
         ({"plan_digest": "0" * 64}, "the plan 000000000000 was approved"),
     ],
 )
-def test_a_file_that_is_not_good_for_this_run(runbook: Any, marks: Any, change: dict[str, Any], why: str) -> None:
-    path = approval_file(runbook, diagnose(runbook), **change)
+def test_a_file_that_is_not_good_for_this_run(
+    runbook: Any, marks: Any, diagnosis: dict[str, Any], change: dict[str, Any], why: str
+) -> None:
+    path = approval_file(runbook, diagnosis, **change)
     said = remediate(runbook, "--approval", str(path))
     assert (said.code, said.document["outcome"], marks()) == (6, "refused", [])
     assert why in error(said)["message"]
@@ -202,8 +213,8 @@ def test_the_environment_is_that_of_the_inventory(runbook: Any, marks: Any) -> N
     assert (right.code, marks()) == (0, ["erase-it", "tell-all"])
 
 
-def test_a_file_that_others_may_write(runbook: Any, marks: Any) -> None:
-    path = approval_file(runbook, diagnose(runbook))
+def test_a_file_that_others_may_write(runbook: Any, marks: Any, diagnosis: dict[str, Any]) -> None:
+    path = approval_file(runbook, diagnosis)
     path.chmod(0o666)
     said = remediate(runbook, "--approval", str(path))
     assert (said.code, marks()) == (6, [])

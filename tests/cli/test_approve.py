@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,20 @@ from incident_runbooks import schemas
 ADA, GRACE = {"RUNBOOK_OPERATOR": "ada"}, {"RUNBOOK_OPERATOR": "grace"}
 
 
+@pytest.fixture(scope="module")
+def diagnosed(shared_runbook: Any) -> str:
+    """The result of ada's diagnosis, the same for every test."""
+    said = shared_runbook.run("--status", "ruined", "--file", "mark", environment=ADA)
+    assert said.code == 3, said.stderr
+    return str(said.stdout)
+
+
 @pytest.fixture
-def sent(runbook: Any) -> Path:
-    """The result of ada's diagnosis, as grace received it; grace's home knows no incident."""
-    said = runbook.run("--status", "ruined", "--file", "mark", environment=ADA)
+def sent(runbook: Any, shared_runbook: Any, diagnosed: str) -> Path:
+    """It as grace received it; ada's home knows the incident, and grace's knows none."""
+    shutil.copytree(shared_runbook.home, runbook.home)
     path: Path = runbook.cwd / "received.json"
-    path.write_text(said.stdout)
+    path.write_text(diagnosed)
     return path
 
 

@@ -91,8 +91,8 @@ def test_idle_in_transaction_holds_a_lock_and_others_wait(lab: Lab) -> None:
     leak(lab, 1, "idle-in-transaction")
     holder = seen(lab, "idle in transaction", 1)[0][0]
     leak(lab, 1, "blocked")
+    until(lambda: seen(lab, "active", 1, "UPDATE payments%")[0][2] == "Lock")
     waiting = seen(lab, "active", 1, "UPDATE payments%")[0]
-    assert waiting[2] == "Lock"
     with lab.server.connect(lab.server.superuser) as connection:
         assert connection.execute("SELECT pg_blocking_pids(%s)", [waiting[0]]).fetchone() == ([holder],)
 
