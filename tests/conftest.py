@@ -26,6 +26,7 @@ from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.processes import ProcessRecord
 from incident_runbooks.lab.server import Login, Server
 from support.servers import installations
+from support.turns import turn_of_worker
 
 pytest_plugins = ["support.clickhouse", "support.communications", "support.social", "support.stripe"]
 
@@ -221,6 +222,14 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_xdist_auto_num_workers() -> int:
     """The tests wait for a third of their time: for a rollout, a scrape, the next attempt. More would compete."""
     return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+
+
+@pytest.fixture(autouse=True)
+def _turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The first fixture of every test: it waits while another worker's test measures."""
+    shared = tmp_path_factory.getbasetemp().parent
+    with turn_of_worker(shared, measures=request.node.get_closest_marker("measures") is not None):
+        yield
 
 
 @pytest.fixture

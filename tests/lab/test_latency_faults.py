@@ -19,6 +19,7 @@ from incident_runbooks.lab.workloads.backend.cpu_quota import CpuQuota
 from support.latency import METRIC, Seen, wait_until
 from support.workloads import Workload, database_environ
 
+pytestmark = pytest.mark.measures
 LIST, ONE, OFFER, PAYMENT = "/api/campaigns", "/api/campaigns/{id}", "/api/offers/{id}", "/api/payments/{id}"
 THROTTLED = "container_cpu_cfs_throttled_periods_total"
 BEFORE = "nginx_ingress_controller_request_duration_seconds"

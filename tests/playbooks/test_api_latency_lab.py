@@ -19,6 +19,7 @@ from support.payment_failure import assert_holds_no_secret
 from support.payments import PaymentsRunbook, World
 from support.runbook import Run, planned, recommended, verdicts
 
+pytestmark = pytest.mark.measures
 ROLES = ("api-latency-diagnose", "api-latency-remediate")
 DIAGNOSE, REMEDIATE = ROLES
 SIZE = "TYPEORM_POOL_MAX"
