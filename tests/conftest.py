@@ -163,7 +163,7 @@ _KINDS = {
     "payments_lab": (True, True, False),
     "data_lab": (True, True, True),
 }
-_AHEAD = 150  # tests; a lab that is started again costs as much as one that idles for a minute
+_AHEAD = 40  # tests; a lab that is started again costs as much as one that idles for some minutes
 
 
 class _Labs:
