@@ -149,7 +149,7 @@ class Senders:
         if message["via"] == "incidents" and complete and "pagerduty_api_url" not in broken:
             return self._pagerduty_incident(message, str(service))
         state = message["payload"].get("state")
-        # another region takes an event of any key and pages nobody; what was opened there is not closed by an event
+        # without its address an event may go to a region that pages nobody; what REST opened is not closed by an event
         if broken and (not routing_key or "pagerduty_events_url" in broken or state in ("as_it_is", "resolved")):
             raise _unreadable(next(iter(broken.values())))
         if state == "as_it_is":

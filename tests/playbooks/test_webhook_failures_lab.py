@@ -256,7 +256,7 @@ def test_the_right_secret_is_restored_and_no_secret_is_recorded(
     with world.only_read():
         again = runbook.remediate(approve="restore-webhook-secret", runbook_plan_digest=digest)
     assert {finding["status"] for finding in again.result["findings"]} == {"ok"}
-    assert_approval_is_spent(again, "restore-webhook-secret")
+    assert_approval_is_spent(again)
     assert (world.secret(WEBHOOK_SECRET), pods(world)) == (wanted["to"], now)
 
 

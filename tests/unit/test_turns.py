@@ -6,7 +6,6 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,20 +43,23 @@ def test_who_measures_waits_for_one_other_and_comes_before_its_next_test(tmp_pat
 
 
 def test_all_of_them_may_measure(tmp_path: Path) -> None:
-    def measuring(own: int) -> Callable[[], None]:
-        def run() -> None:
-            for _ in range(20):
-                with turn(tmp_path, own, 3, more=1):
-                    assert not alone.locked()
-                    with alone:
-                        pass
+    alone, together = threading.Lock(), threading.Barrier(3)
+    went_well = []
 
-        return run
+    def measuring(own: int) -> None:
+        for _ in range(20):
+            together.wait(PATIENCE_S)
+            with turn(tmp_path, own, 3, more=1):
+                assert alone.acquire(blocking=False), "two measure at once"
+                alone.release()
+        went_well.append(own)
 
-    alone = threading.Lock()
-    with ThreadPoolExecutor() as threads:
-        for each in [threads.submit(measuring(own)) for own in range(3)]:
-            each.result(PATIENCE_S)
+    threads = [threading.Thread(target=measuring, args=[own], daemon=True) for own in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(PATIENCE_S)  # who waits for ever must not keep pytest waiting
+    assert sorted(went_well) == [0, 1, 2]
 
 
 def _until_held(path: Path) -> None:

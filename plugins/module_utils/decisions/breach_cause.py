@@ -62,11 +62,10 @@ def breach_cause(facts: Facts) -> Json:
 def _mass_export(facts: Facts) -> Verdict | None:
     if not facts.events:
         return None
-    people = facts.people
+    people, least = facts.people, "at least " if facts.more else ""
     if facts.unnamed:
-        least = "at least " if facts.more else ""
         return "mass_export", f"{_accounts(facts)} exported data, and {least}{facts.unnamed} exports do not say whose"
-    records = f"{'at least ' if facts.more else ''}{facts.records} records"
+    records = f"{least}{facts.records} records"
     if people is None:
         return "mass_export", f"{_accounts(facts)} exported {records}, and whose they are is not known"
     if people >= facts.mass_people or facts.records >= facts.mass_records:
