@@ -9,13 +9,11 @@ end leave a valid, shorter chain.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-GENESIS = "0" * 64
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import GENESIS, canonical, record_digest
 
 
 @dataclass(frozen=True)
@@ -35,24 +33,9 @@ class Line:
     ended: bool = True
 
 
-def canonical(value: Any) -> str:
-    """Return the one JSON text of plain data: sorted keys, no spaces, ASCII.
-
-    Raises:
-        ValueError: the data holds NaN or an infinity.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def digest(record: Mapping[str, Any]) -> str:
-    """Return the hash that belongs to a record, whatever hash it carries."""
-    body = {key: value for key, value in record.items() if key != "hash"}
-    return hashlib.sha256(canonical(body).encode("ascii")).hexdigest()
-
-
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record with its hash."""
-    return {**record, "hash": digest(record)}
+    return {**record, "hash": record_digest(record)}
 
 
 def chain_problems(lines: Iterable[Line]) -> list[str]:
@@ -81,7 +64,7 @@ def _not_a_record(line: Line, following: Mapping[str, Any] | None) -> str:
 def _intact(raw: bytes, record: Mapping[str, Any]) -> bool:
     try:
         # the text too: a key that stands twice leaves the hash right
-        return digest(record) == record["hash"] and canonical(record).encode("ascii") == raw
+        return record_digest(record) == record["hash"] and canonical(record).encode("ascii") == raw
     except RecursionError:  # nested deeper than any record of ours
         return False
 

@@ -18,15 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import GENESIS, canonical
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.hash_chain import (
-    GENESIS,
-    Line,
-    canonical,
-    chain_problems,
-    seal,
-)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.hash_chain import Line, chain_problems, seal
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_records import payload
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.hash_chain import GENESIS, canonical, digest, seal
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import GENESIS, canonical, record_digest
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.hash_chain import seal
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import (
     JournalError,
     JournalWriter,
@@ -48,7 +49,7 @@ def test_a_line_is_what_the_contract_says(path: Path) -> None:
     assert (first["seq"], first["prev"], first["run_id"], first["type"]) == (1, GENESIS, RUN, "run_ended")
     second = json.loads(lines[1])
     assert second["prev"] == first["hash"]
-    assert second["hash"] == digest(second)
+    assert second["hash"] == record_digest(second)
     assert lines[1] == canonical(second).encode("ascii") + b"\n"
     assert read_journal(path).problems == []
 

@@ -8,19 +8,17 @@ the file can write a new one. That is what the hash of the finished bundle is fo
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import canonical
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import GENESIS, canonical, record_digest
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 Json = dict[str, Any]
 
 FORMAT_VERSION = 1
-GENESIS = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,12 @@ def next_record(records: list[Json], kind: str, data: Mapping[str, Any], *, at: 
         "data": dict(data),
         "prev": last["hash"],
     }
-    return {**body, "hash": digest(body)}
+    return {**body, "hash": record_digest(body)}
 
 
 def line_for(record: Mapping[str, Any]) -> bytes:
     """The line of a record, with its end."""
     return canonical(record).encode("ascii") + b"\n"
-
-
-def digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a record without its own hash."""
-    body = {key: value for key, value in record.items() if key != "hash"}
-    return hashlib.sha256(canonical(body).encode("ascii")).hexdigest()
 
 
 def read_log(content: bytes) -> Log:
@@ -94,7 +86,7 @@ def _record(raw: bytes) -> Json | None:
     try:
         record = json.loads(raw)
         # the text too: a key that stands twice leaves the hash right
-        whole = record["hash"] == digest(record) and canonical(record).encode("ascii") == raw
+        whole = record["hash"] == record_digest(record) and canonical(record).encode("ascii") == raw
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return record if whole and isinstance(record["data"], dict) else None

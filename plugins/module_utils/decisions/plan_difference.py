@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import canonical, digest
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import canonical
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import digest
 
 Json = dict[str, Any]
 

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.canonical import canonical
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 Json = dict[str, Any]
@@ -111,8 +111,3 @@ def digest(remediations: Sequence[Json]) -> str:
         if entry["status"] == "recommended"
     ]
     return hashlib.sha256(canonical(touched).encode()).hexdigest()
-
-
-def canonical(value: Any) -> str:
-    """The one way to write plain data as JSON."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
