@@ -10,13 +10,25 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
+def in_utc(moment: dt.datetime) -> dt.datetime:
+    """Return an instant that knows its zone: a naive value is taken as UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def parse_instant(text: Any) -> dt.datetime | None:
+    """Read an RFC 3339 instant, without a zone as UTC; ``None`` for anything else."""
+    try:
+        return in_utc(dt.datetime.fromisoformat(str(text)))
+    except ValueError:
+        return None
+
+
 def rfc3339(moment: dt.datetime) -> str:
     """Format an instant as RFC 3339 in UTC, with microseconds (they identify a PostgreSQL session).
 
     A naive value is taken as UTC.
     """
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return aware.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return in_utc(moment).astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def to_plain(value: Any) -> Any:

@@ -210,6 +210,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.str
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import event_payments, events
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc
 
 ATTEMPTED = "Looking for missed events"
 _LISTS = ("young", "superseded", "processed_but_undelivered", "too_old")
@@ -335,7 +336,7 @@ def _endpoint_created(text: str | None) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise IncidentsError(f"{ATTEMPTED}: endpoint_created is no instant such as 2026-03-01T10:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return in_utc(moment)
 
 
 def _problem(error: StripeError | PostgresError) -> dict[str, Any]:

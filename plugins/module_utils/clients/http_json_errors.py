@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import MASK, mask
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc
 
 MESSAGE_LENGTH = 300
 LONGEST_PAUSE_S = 24 * 3600
@@ -204,8 +205,7 @@ def _until(date: str, now: dt.datetime) -> float | None:
         moment = parsedate_to_datetime(date)
     except (TypeError, ValueError):
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return (aware - now).total_seconds()
+    return (in_utc(moment) - now).total_seconds()
 
 
 def written(secret: str) -> Iterator[str]:

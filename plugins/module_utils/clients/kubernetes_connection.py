@@ -36,6 +36,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import MASK, mask
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc
 
 if kubernetes_config.HAS_KUBERNETES:
     import urllib3
@@ -271,7 +272,7 @@ def _date(header: str | None) -> dt.datetime | None:
         moment = parsedate_to_datetime(str(header))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return in_utc(moment)
 
 
 def _query_value(value: Any) -> Any:

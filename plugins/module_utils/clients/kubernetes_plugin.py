@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import one_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 if TYPE_CHECKING:
     from kubernetes.config.exec_provider import ExecProvider
@@ -120,7 +121,7 @@ def _status(output: str, api_version: str, name: str) -> dict[str, Any]:
 
 
 def _user(status: dict[str, Any], name: str) -> dict[str, Any]:
-    expires = _instant(status.get("expirationTimestamp"))
+    expires = parse_instant(status.get("expirationTimestamp"))
     if expires and expires <= dt.datetime.now(dt.UTC):
         raise PluginError(f"the credential plugin {name} gave credentials that have expired", "log in again with it")
     user: dict[str, Any] = {}
@@ -136,14 +137,6 @@ def _user(status: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _base64(text: str) -> str:
     return base64.b64encode(str(text).encode()).decode()
-
-
-def _instant(text: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _last_line(text: str) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.a
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.redis_restart import restart_risk
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 Json = Mapping[str, Any]
 
@@ -269,21 +270,13 @@ def _out_of_memory(pods: Iterable[Json], now: dt.datetime, recent_s: float) -> b
     for pod in pods:
         for container in pod.get("containers") or ():
             last = container.get("last_termination") or {}
-            ended = _time(last.get("finished_at"))
+            ended = parse_instant(last.get("finished_at"))
             recent = ended is not None and (now - ended).total_seconds() <= recent_s
             if container.get("reason") == _MEMORY or (
                 last.get("reason") == _MEMORY and (recent or not pod.get("ready"))
             ):
                 return True
     return False
-
-
-def _time(value: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _unread(what: str, result: Json) -> str:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc
 
 _PARTS = 3  # header, claims, signature
 _LENGTH = 40
@@ -59,8 +60,7 @@ def date_skew_s(date: str | None, middle: float) -> float | None:
         return None
     if found is None:
         return None
-    aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-    return aware.timestamp() + _HALF_S - middle
+    return in_utc(found).timestamp() + _HALF_S - middle
 
 
 def has_expired(token: str, now: float) -> bool:

@@ -13,6 +13,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
+
 APP_POOL = "app_pool"  # the class of log lines that say that a pool gave no connection in time
 AT_REST = ("idle", "idle in transaction", "idle in transaction (aborted)")
 
@@ -94,12 +96,4 @@ def _pool_time_outs(logs: Mapping[str, Any] | None) -> tuple[int | None, dt.date
     count = int(found.get("count") or 0) - int(found.get("previous") or 0)
     read, total = logs.get("pods_read") or 0, logs.get("pods_total") or 0
     complete = read and read >= total and not logs.get("pods_unread") and not logs.get("truncated")
-    return (count if count > 0 or complete else None), _instant(found.get("last_at"))
-
-
-def _instant(text: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (count if count > 0 or complete else None), parse_instant(found.get("last_at"))

@@ -14,6 +14,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.i
     Platform,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 Json = Mapping[str, Any]
 
@@ -129,7 +130,7 @@ def _why(containers: Iterable[Json], now: dt.datetime, recent_s: float) -> str |
     for container in containers:
         last = container.get("last_termination") or {}
         restarts = container.get("restarts")
-        ended = _time(last.get("finished_at"))
+        ended = parse_instant(last.get("finished_at"))
         recent = ended is not None and (now - ended).total_seconds() <= recent_s
         recent = recent and not _recovered(container, now)
         if container.get("reason") == _MEMORY or (
@@ -148,7 +149,7 @@ def _ran_out(container: Json) -> bool:
 
 def _recovered(container: Json, now: dt.datetime) -> bool:
     """Whether a container that ended has been well for so long that it does not end again and again."""
-    ended = _time((container.get("last_termination") or {}).get("finished_at"))
+    ended = parse_instant((container.get("last_termination") or {}).get("finished_at"))
     return bool(container.get("ready")) and ended is not None and (now - ended).total_seconds() > _RECOVERED_S
 
 
@@ -169,7 +170,7 @@ def _lines(result: Json, platforms: Collection[str], gaps: list[str]) -> dict[st
             for name in sorted(platforms)
             if counts.get(f"{STORED}{name}") == 0  # not where it was not looked for
         )
-    last = {name: at for name, found in classes.items() if (at := _time(found.get("last_at")))}
+    last = {name: at for name, found in classes.items() if (at := parse_instant(found.get("last_at")))}
     return {"lines": counts, "last": last}
 
 
@@ -194,14 +195,6 @@ def _platforms(result: Json, ages: Json, gaps: list[str]) -> dict[str, Platform]
     if not found:
         gaps.append(_unread("the social platforms", result))
     return found
-
-
-def _time(value: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _unread(what: str, result: Json) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import latency_cause_told as told
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.index_suggestion import suggest
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.latency_cause_waits import waiters_of
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_guards import parse_time
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 SAFE, DISRUPTIVE = "safe", "disruptive"
 # cause -> what helps, and its class of risk
@@ -190,10 +190,10 @@ def _rolled_out(case: _Case) -> str | None:
     """
     result, deploy_s = case.of("workload"), case.limits.deploy_s
     workload = result.get("workload") or {}
-    created, restarted = (parse_time(workload.get(name)) for name in ("revision_created_at", "restarted_at"))
+    created, restarted = (parse_instant(workload.get(name)) for name in ("revision_created_at", "restarted_at"))
     if created is None or str(workload.get("revision")) in {"1", "None"}:
         return None
-    starts = [parse_time(pod.get("started_at")) for pod in result.get("pods") or []]
+    starts = [parse_instant(pod.get("started_at")) for pod in result.get("pods") or []]
     since = (case.now - created).total_seconds()
     new = bool(starts) and all(start and (created - start).total_seconds() <= _CLOCKS_S for start in starts)
     by_restart = restarted is not None and (case.now - restarted).total_seconds() <= deploy_s

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant, rfc3339
 
 Json = dict[str, Any]
 
@@ -177,15 +177,6 @@ def expiry_text(previous: Mapping[str, Any]) -> str:
     if left is None:
         return "it does not expire by itself"
     return f"without a renewal it expires in {left:g} s" if left >= 0 else f"it expired {-left:g} s ago"
-
-
-def parse_instant(text: Any) -> dt.datetime | None:
-    """Read a MicroTime; ``None`` for anything else."""
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _text(moment: dt.datetime | None) -> str | None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc
+
 Json = dict[str, Any]
 
 STRIPE_SIDE, NETWORK, AUTH, PERMISSION = "stripe_side", "network", "auth", "permission"
@@ -222,7 +224,7 @@ def _age_s(last: Any, now: dt.datetime) -> float:
         at = dt.datetime.fromisoformat(last)
     except (TypeError, ValueError):
         return 0.0
-    return (now - (at if at.tzinfo else at.replace(tzinfo=dt.UTC))).total_seconds()
+    return (now - in_utc(at)).total_seconds()
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
     error_name,
     said,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc, parse_instant
 
 Json = dict[str, Any]
 
@@ -175,12 +176,8 @@ def _wrong(row: Row, intent: Any, paid_anew: Any) -> str | None:
 
 def _instant(value: Any) -> dt.datetime | None:
     if isinstance(value, dt.datetime):
-        return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-    try:
-        moment = dt.datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        return in_utc(value)
+    return parse_instant(value)
 
 
 def refused_by_row(row: Row, policy: Policy, now: dt.datetime) -> tuple[str, str] | None:

@@ -28,6 +28,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
     LAST_ACTION,
     RESTARTED_AT,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 Objection = tuple[str, str]
 Guard = Callable[[World, Wish, dt.datetime], Objection | None]
@@ -44,15 +45,6 @@ def first_objection(world: World, wish: Wish, now: dt.datetime) -> Objection | N
     return None
 
 
-def parse_time(text: Any) -> dt.datetime | None:
-    """Read an RFC 3339 instant; ``None`` for anything else."""
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
 def recent_restarts(world: World, now: dt.datetime, window_s: int) -> list[dt.datetime]:
     """When the workload's pods were replaced within the last *window_s* seconds, as far as its revisions still show.
 
@@ -60,7 +52,7 @@ def recent_restarts(world: World, now: dt.datetime, window_s: int) -> list[dt.da
     actions of this collection, of which the template shows the mark and the revision the time.
     """
     templates = [world.template, *(revision.template for revision in world.revisions)]
-    moments = {parse_time(annotations_of(template).get(RESTARTED_AT)) for template in templates}
+    moments = {parse_instant(annotations_of(template).get(RESTARTED_AT)) for template in templates}
     moments.update(_marked(world.revisions))
     return sorted(moment for moment in moments if moment and (now - moment).total_seconds() < window_s)
 
@@ -70,7 +62,7 @@ def _marked(revisions: Sequence[Revision]) -> Iterator[dt.datetime | None]:
     for before, revision in itertools.pairwise(revisions):
         mark = annotations_of(revision.template).get(LAST_ACTION)
         if mark and not mark.endswith("/restart") and mark != annotations_of(before.template).get(LAST_ACTION):
-            yield parse_time(revision.created_at)
+            yield parse_instant(revision.created_at)
 
 
 def _deleted(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:

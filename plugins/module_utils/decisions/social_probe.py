@@ -28,7 +28,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.s
     of_platform,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
-from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import in_utc, rfc3339
 
 
 class HasAccount(Protocol):
@@ -74,7 +74,7 @@ def times(attempted: str, given: Mapping[str, Any], now: dt.datetime) -> dict[st
         except ValueError:
             text = f"{attempted}: skip_until of {name} is no time such as 2026-11-28T10:17:00Z"
             raise IncidentsError(text) from None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        aware = in_utc(moment)
         if aware > now:
             found[str(name)] = aware
     return found

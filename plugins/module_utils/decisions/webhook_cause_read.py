@@ -13,6 +13,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
     Probe,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.webhook_verdicts import PUBLIC, SERVICE
+from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import parse_instant
 
 Json = Mapping[str, Any]
 
@@ -168,13 +169,12 @@ def _secret(result: Json, key: str, notes: list[str]) -> tuple[str | None, str |
 
 def _time(value: Any) -> dt.datetime | None:
     """An instant, from Unix seconds or RFC 3339."""
+    if not isinstance(value, int | float):
+        return parse_instant(value)
     try:
-        if isinstance(value, int | float):
-            return dt.datetime.fromtimestamp(value, dt.UTC)
-        moment = dt.datetime.fromisoformat(str(value))
+        return dt.datetime.fromtimestamp(value, dt.UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _unread(what: str, result: Json) -> str:
