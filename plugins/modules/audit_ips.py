@@ -259,6 +259,7 @@ duration_s:
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import audit_statements as statements
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.audit_options import (
     action_options,
     bounded,
@@ -318,9 +319,9 @@ def _look(session: Session, params: Mapping[str, Any], window: Window) -> dict[s
         "most_actors": MOST_ACTORS,
     }
     with trail.snapshot():
-        totals = trail.read("totals", values)[0]
-        baseline = trail.read("baseline", values)[0]
-        rows = trail.read("addresses", values)
+        totals = trail.read("totals", statements.TOTALS, values)[0]
+        baseline = trail.read("baseline", statements.BASELINE, values)[0]
+        rows = trail.read("addresses", statements.ADDRESSES, values)
     limits = audit_ips.Limits(
         **{name: params[name] for name in BOUNDS if name != "max_items"}, most=params["max_items"]
     )

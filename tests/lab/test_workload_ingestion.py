@@ -27,7 +27,6 @@ from support.workloads import Workload, database_environ, eventually
 
 pytestmark = pytest.mark.parametrize("pg", installations()[:1], indirect=True)
 
-WRITTEN = "SELECT uniqExact(platform) FROM analytics.metric_snapshots WHERE payload = '' AND created_at >= {since}"
 Environ = dict[str, str]
 
 

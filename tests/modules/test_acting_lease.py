@@ -36,7 +36,6 @@ __all__ = ["api", "cluster"]
 LEASE = "incident-runbooks-pool-exhaustion"
 ALICE, BOB = "alice@ops-1 incident-1 run-1", "bob@ops-2 incident-2 run-2"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"
-DATE = {"Date": "Mon, 23 Nov 2026 23:14:55 GMT"}
 
 
 def options(where: KubernetesCluster | Api, holder: str = ALICE, **given: Any) -> dict[str, Any]:

@@ -66,20 +66,21 @@ class Trail:
                 with suppress(PostgresError):  # the connection is closed next, which ends it as well
                     self.session.ask("ROLLBACK")
 
-    def read(self, name: str, values: Mapping[str, Any]) -> list[Row]:
+    def read(self, name: str, statement: str, values: Mapping[str, Any]) -> list[Row]:
         """Return the rows of a query, and note which indexes it uses.
 
         Args:
-            name: of a statement of :mod:`.audit_statements`.
+            name: under which ``plans`` has what its plan says.
+            statement: of :mod:`.audit_statements`, the table and its columns to be filled in.
             values: for it.
 
         Raises:
             PostgresError: the server refused it, or it took too long.
         """
-        statement = self._sql.SQL(getattr(statements, name.upper())).format(**self._parts).as_string()
-        (plan,) = self.session.ask(f"EXPLAIN (FORMAT JSON) {statement}", values)
+        query = self._sql.SQL(statement).format(**self._parts).as_string()
+        (plan,) = self.session.ask(f"EXPLAIN (FORMAT JSON) {query}", values)
         self.plans.append({"query": name, **_scans(plan["QUERY PLAN"])})
-        return self.session.ask(statement, values)
+        return self.session.ask(query, values)
 
     def _address(self, kind: str) -> str:
         """The expression of the address as ``inet``, ``NULL`` where it is none."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import audit_statements as statements
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.postgres_errors import (
     Failure,
     PostgresError,
@@ -171,7 +172,7 @@ def _scope(session: Session, params: Mapping[str, Any], window: Window) -> Json:
 
 def _candidates(trail: Trail, values: Json, most: int) -> list[Json]:
     wanted = {**values, "most_candidates": most + len(values["expected"]), "most_addresses": MOST_ADDRESSES}
-    return trail.read("candidates", wanted)
+    return trail.read("candidates", statements.CANDIDATES, wanted)
 
 
 def _facts(trail: Trail, values: Json, params: Mapping[str, Any], found: Sequence[Json]) -> Json:
@@ -181,12 +182,14 @@ def _facts(trail: Trail, values: Json, params: Mapping[str, Any], found: Sequenc
     actors, addresses = audit_scope.pairs(found)
     attributed = {**values, "actor_ids": actors, "addresses": addresses}
     return {
-        "totals": trail.read("totals", values)[0],
-        "baseline": trail.read("baseline", values)[0],
-        "unlisted": trail.read("unlisted", {**values, "known": known, "most": MOST_UNLISTED}),
-        "steps": trail.read("steps", {**values, **tolerance}) if trail.has_numbers else [],
-        "resources": trail.read("resources", {**attributed, "most": 10_000}) if found else [],
-        "records": trail.read("records", {**attributed, "most": params["max_records"] + 1}) if found else [],
+        "totals": trail.read("totals", statements.TOTALS, values)[0],
+        "baseline": trail.read("baseline", statements.BASELINE, values)[0],
+        "unlisted": trail.read("unlisted", statements.UNLISTED, {**values, "known": known, "most": MOST_UNLISTED}),
+        "steps": trail.read("steps", statements.STEPS, {**values, **tolerance}) if trail.has_numbers else [],
+        "resources": trail.read("resources", statements.RESOURCES, {**attributed, "most": 10_000}) if found else [],
+        "records": trail.read("records", statements.RECORDS, {**attributed, "most": params["max_records"] + 1})
+        if found
+        else [],
     }
 
 

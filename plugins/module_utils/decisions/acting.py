@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""The result that all modules return that change something in Kubernetes. Pure, no I/O."""
+"""The result that all modules return that change something. Pure, no I/O."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
 
 SUCCEEDED, PROCESSING, FAILED, NEEDS_CUSTOMER = "succeeded", "processing", "failed", "needs_customer"
 UNKNOWN, SKIPPED, NOT_ATTEMPTED = "unknown", "skipped", "not_attempted"
-TRIED = (SUCCEEDED, PROCESSING, FAILED, NEEDS_CUSTOMER, UNKNOWN)
 FIRST_BATCH = 3  # as many as the circuit breaker needs to see that the way is broken
 MOST_IN_A_ROW = 3
 LEAST_FOR_A_SHARE = 4

@@ -224,10 +224,6 @@ def test_kubectl_apply_of_an_unknown_field_is_refused(current_kubectl: Any) -> N
 # Server-side apply
 
 
-def _applied(manager: str = "one", **query: Any) -> Json:
-    return {"fieldManager": manager, **query}
-
-
 def _config(**data: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": data}
 

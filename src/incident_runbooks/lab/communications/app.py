@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
-import traceback
 from pathlib import Path
 
 from aiohttp import web
@@ -21,7 +19,7 @@ from incident_runbooks.lab.communications.slack_webhook import Webhooks
 from incident_runbooks.lab.communications.statuspage import Statuspage
 from incident_runbooks.lab.communications.world import WorldFile
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY
+from incident_runbooks.lab.services.process import READY, print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
 
 FORGET = "/lab/forget"  # what tests begin with: nothing was ever sent
@@ -109,8 +107,8 @@ class Server:
     def _handle(self, call: Call) -> Answer:
         try:
             return self._service(call)
-        except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
-            traceback.print_exc(file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+            print_failure(error)
             return Answer(500, "Internal Server Error")
 
     def _service(self, call: Call) -> Answer:

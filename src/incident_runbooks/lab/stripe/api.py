@@ -6,13 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 import time
-import traceback
 from collections.abc import Callable, Collection
 from typing import Any
 
 from incident_runbooks.lab.services.call import Answer, Call, RefusedError
+from incident_runbooks.lab.services.process import print_failure
 from incident_runbooks.lab.services.rates import Bucket
 from incident_runbooks.lab.stripe import access, control
 from incident_runbooks.lab.stripe.context import Asked
@@ -143,8 +142,8 @@ class Api:
             return self._operations[asked.operation](asked)
         except RefusedError as refused:
             return refused.answer
-        except Exception:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
-            traceback.print_exc(file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it is, the next one is served
+            print_failure(error)
             return failing().answer
 
     def _remember(self, key: str, answer: Answer, encoded: Answer) -> None:
