@@ -216,6 +216,7 @@ denied:
 import datetime as dt
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_exec import (
@@ -252,12 +253,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["timeout_s"] < 1:
         raise IncidentsError(f"Running a job in a pod: timeout_s must be 1 or more, not {params['timeout_s']}")
     job = _Job(params)
-    with Cluster(params) as cluster:
-        try:
-            job.do(cluster, check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(job.plain() | {"reason": error.message})
-            raise
+    with Cluster(params) as cluster, recording_progress(job.plain, KubernetesError):
+        job.do(cluster, check_mode=check_mode)
     return job.plain()
 
 

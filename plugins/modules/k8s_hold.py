@@ -142,6 +142,7 @@ denied:
 import datetime as dt
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
@@ -164,12 +165,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
     """
     report = Report(dt.datetime.now(dt.UTC))
-    with Cluster(params) as cluster:
-        try:
-            _act(cluster, params, report, check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(report.plain() | {"reason": error.message})
-            raise
+    with Cluster(params) as cluster, recording_progress(report.plain, KubernetesError):
+        _act(cluster, params, report, check_mode=check_mode)
     return report.plain()
 
 

@@ -167,6 +167,7 @@ import datetime as dt
 import time
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_apply import Applier
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
@@ -202,11 +203,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise IncidentsError(f"Restoring objects: wait_s must be 0 or more, not {params['wait_s']}")
     with Cluster(params) as cluster:
         work = _Work(cluster, params)
-        try:
+        with recording_progress(work.report.plain, KubernetesError):
             work.do(check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(work.report.plain() | {"reason": error.message})
-            raise
         return work.report.plain()
 
 

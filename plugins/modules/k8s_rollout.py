@@ -296,6 +296,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
@@ -342,12 +343,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             msg = f"Reading the options of the rollout: {option} must be {least} or more, not {params[option]}"
             raise IncidentsError(msg)
     report = Report(dt.datetime.now(dt.UTC))
-    with Cluster(params) as cluster:
-        try:
-            _Rollout(cluster, params, report).do(check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(report.plain() | {"reason": error.message})
-            raise
+    with Cluster(params) as cluster, recording_progress(report.plain, KubernetesError):
+        _Rollout(cluster, params, report).do(check_mode=check_mode)
     return report.plain()
 
 

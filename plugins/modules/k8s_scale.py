@@ -206,6 +206,7 @@ denied:
 import datetime as dt
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import KubernetesError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
@@ -255,12 +256,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if not is_incident(incident):
         raise IncidentsError("Reading the options of the scaling: incident must be 1 to 200 printable characters")
     report = Report(dt.datetime.now(dt.UTC))
-    with Cluster(params) as cluster:
-        try:
-            _Scaling(cluster, params, report).do(check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(report.plain() | {"reason": error.message})
-            raise
+    with Cluster(params) as cluster, recording_progress(report.plain, KubernetesError):
+        _Scaling(cluster, params, report).do(check_mode=check_mode)
     return report.plain()
 
 

@@ -271,6 +271,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
     evidence_options,
 )
@@ -309,12 +310,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if not _INCIDENT.fullmatch(params["incident"]):
         raise IncidentsError(f"{ATTEMPTED}: incident must be 1 to 120 letters, digits, dots, dashes and underscores")
     work = PlatformJob(params, ids, since)
-    with Cluster(params) as cluster:
-        try:
-            work.do(cluster, check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(work.plain() | {"reason": error.message})
-            raise
+    with Cluster(params) as cluster, recording_progress(work.plain, KubernetesError):
+        work.do(cluster, check_mode=check_mode)
     return work.plain()
 
 

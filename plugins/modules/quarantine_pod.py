@@ -223,6 +223,7 @@ denied:
 
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
     evidence_options,
 )
@@ -252,11 +253,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise IncidentsError(f"Choosing the pods: wait_s must be 0 to {LONGEST_WAIT_S}, not {params['wait_s']}")
     with Cluster(params) as cluster:
         work = Work(cluster, wish, params)
-        try:
+        with recording_progress(work.report.plain, KubernetesError):
             work.do(check_mode=check_mode)
-        except KubernetesError as error:
-            error.details.update(work.report.plain() | {"reason": error.message})
-            raise
     return work.report.plain()
 
 

@@ -263,6 +263,7 @@ hint:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import (
     evidence_options,
 )
@@ -293,11 +294,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             was changed.
     """
     work = Work(params, read_wish(params, read_ids(params["actor_ids_file"])))
-    try:
+    with recording_progress(work.plain, IncidentsError):
         work.do(check_mode=check_mode)
-    except IncidentsError as error:
-        error.details.update(work.plain() | {"reason": error.message})
-        raise
     return work.plain()
 
 

@@ -138,6 +138,7 @@ import re
 import uuid
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe import StripeApi
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe_errors import StripeError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.stripe_options import (
@@ -168,11 +169,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise IncidentsError(f"{ATTEMPTED}: url {problem}; check url")
     report = Report(dt.datetime.now(dt.UTC))
     with StripeApi(params, patient=True) as api:
-        try:
+        with recording_progress(lambda: report.plain() | {"calls": api.calls}, StripeError):
             _act(api, params, report, check_mode=check_mode)
-        except StripeError as error:
-            error.details.update(report.plain() | {"reason": error.message, "calls": api.calls})
-            raise
         return {**report.plain(), "calls": api.calls}
 
 

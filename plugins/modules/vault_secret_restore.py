@@ -187,6 +187,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_options import (
     kubernetes_argument_spec,
@@ -231,15 +232,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _read(params: Mapping[str, Any], wanted: Wanted, report: Report) -> Version:
-    try:
-        with Vault(params) as vault:
-            found = read(vault, wanted)
-            if found.failure:
-                raise vault.error(f"Reading {wanted.place.text}", found.failure)
-            return found.version
-    except SendError as error:
-        error.details.update(report.plain() | {"reason": error.message})
-        raise
+    with recording_progress(report.plain, SendError), Vault(params) as vault:
+        found = read(vault, wanted)
+        if found.failure:
+            raise vault.error(f"Reading {wanted.place.text}", found.failure)
+        return found.version
 
 
 def _secrets(params: Mapping[str, Any]) -> Iterator[str]:

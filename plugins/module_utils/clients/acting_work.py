@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import SendError
+from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 
 class ActingWork(Protocol):
@@ -19,6 +22,21 @@ class ActingWork(Protocol):
         """Return the module's result as far as the work has got."""
 
 
+@contextmanager
+def recording_progress(progress: Callable[[], dict[str, Any]], *kinds: type[IncidentsError]) -> Iterator[None]:
+    """Let a failure say in its ``details`` what had been done by then.
+
+    Args:
+        progress: returns the module's result so far.
+        kinds: the errors of servers; that options make no sense needs no such record, nothing was done.
+    """
+    try:
+        yield
+    except kinds as error:
+        error.details.update(progress() | {"reason": error.message})
+        raise
+
+
 def told(work: ActingWork, *, check_mode: bool) -> dict[str, Any]:
     """Do the work and return the module's result.
 
@@ -26,9 +44,6 @@ def told(work: ActingWork, *, check_mode: bool) -> dict[str, Any]:
         SendError: the server cannot be asked, or refuses; ``details`` say what had been done.
         IncidentsError: the work makes no sense.
     """
-    try:
+    with recording_progress(work.plain, SendError):
         work.do(check_mode=check_mode)
-    except SendError as error:
-        error.details.update(work.plain() | {"reason": error.message})
-        raise
     return work.plain()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.acting_work import recording_progress
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.http_json_errors import written
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes import Cluster
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_errors import (
@@ -49,17 +50,9 @@ def set_key(params: Mapping[str, Any], decide: Decide, report: Report, *, check_
     Raises:
         KubernetesError: the cluster cannot be asked, or refuses; ``details`` say what had been done.
     """
-    with Cluster(params) as cluster:
-        _set_key(cluster, str(params["name"]), str(params["key"]), decide, report, check_mode=check_mode)
+    with Cluster(params) as cluster, recording_progress(report.plain, KubernetesError):
+        _act(cluster, str(params["name"]), str(params["key"]), decide, report, check_mode=check_mode)
     return report.plain()
-
-
-def _set_key(cluster: Cluster, name: str, key: str, decide: Decide, report: Report, *, check_mode: bool) -> None:
-    try:
-        _act(cluster, name, key, decide, report, check_mode=check_mode)
-    except KubernetesError as error:
-        error.details.update(report.plain() | {"reason": error.message})
-        raise
 
 
 def _act(cluster: Cluster, name: str, key: str, decide: Decide, report: Report, *, check_mode: bool) -> None:
