@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from incident_runbooks.lab.communications.slack_webhook import Webhooks
 from incident_runbooks.lab.communications.statuspage import Statuspage
 from incident_runbooks.lab.communications.world import WorldFile
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY, print_failure
+from incident_runbooks.lab.services.process import print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
+from incident_runbooks.lab.services.server import ServiceServer
 
 FORGET = "/lab/forget"  # what tests begin with: nothing was ever sent
 STATE = "state.json"
@@ -37,10 +37,9 @@ _LOGGED = LogRules(
     hidden=("token", "routing_key", "api_key"),
     secret_path=re.compile(r"^(/slack/services/[^/]+/[^/]+/)(.+)$"),
 )
-_POLL_S = 0.05
 
 
-class Server:
+class Server(ServiceServer):
     """The services of one lab.
 
     Args:
@@ -54,13 +53,10 @@ class Server:
         keys = Keys.read(directory)
         self._control = Control(directory)
         self._file = WorldFile(directory / STATE)
-        self._log = RequestLog(directory / REQUESTS, keys.secrets(), _LOGGED)
+        super().__init__(RequestLog(directory / REQUESTS, keys.secrets(), _LOGGED), _LARGEST_BODY)
         self._world = self._file.load()
         self._keys = keys
         self._make_services()
-        application = web.Application(client_max_size=_LARGEST_BODY)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
 
     def _make_services(self) -> None:
         self._slack = Slack(self._world, self._keys)
@@ -69,23 +65,7 @@ class Server:
         self._pagerduty = PagerDuty(self._world, self._keys)
         self._statuspage = Statuspage(self._world, self._keys)
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-
-    async def stop(self) -> None:
-        """End every connection."""
-        await self._runner.cleanup()
-        self._log.close()
-
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        if request.path == READY:
-            return web.Response(text="ready")
         if (request.method, request.path) == ("POST", FORGET):
             return self._forget()
         call = await _call(request)
@@ -93,13 +73,13 @@ class Server:
             return web.Response(status=404, text="no service of the lab has this address")
         kind = self._control.kind(call.service)
         if kind == TIMEOUT:
-            return await self._hang(request, call)
+            return await self._hang(request, call, lambda: self._hangs(call.service))
         answer = control.answer(kind, call) if kind else None
         if answer is None:
             answer = self._handle(call)
             self._file.save(self._world)
         if kind == ANSWER_LOST:
-            return await self._hang(request, call)
+            return await self._hang(request, call, lambda: self._hangs(call.service))
         self._log.write(call, request.path, answer)
         body, headers = answer.encode()
         return web.Response(status=answer.status, body=body, headers=headers)
@@ -119,14 +99,8 @@ class Server:
             return self._events.handle(call)
         return self._pagerduty.handle(call) if call.service == "pagerduty" else self._statuspage.handle(call)
 
-    async def _hang(self, request: web.Request, call: Call) -> web.StreamResponse:
-        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(call, request.path, None)
-        while self._control.kind(call.service) in (TIMEOUT, ANSWER_LOST):
-            await asyncio.sleep(_POLL_S)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=504)
+    def _hangs(self, service: str) -> bool:
+        return self._control.kind(service) in (TIMEOUT, ANSWER_LOST)
 
     def _forget(self) -> web.Response:
         self._world.clear()

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY, print_failure
+from incident_runbooks.lab.services.process import print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
+from incident_runbooks.lab.services.server import ServiceServer
 from incident_runbooks.lab.social import accounts, meta, tiktok, youtube
 from incident_runbooks.lab.social.accounts import META, PLATFORMS, TIKTOK, YOUTUBE, Account
 from incident_runbooks.lab.social.control import HANG, Control, answer_of_anybody
@@ -26,7 +26,6 @@ _LOGGED = LogRules(
     bodies=False,
     largest=_LARGEST_LOG,
 )
-_POLL_S = 0.05
 _SERVICES: dict[str, Callable[[Call, Account | None, str | None], Answer]] = {
     META: meta.answer,
     TIKTOK: tiktok.answer,
@@ -34,7 +33,7 @@ _SERVICES: dict[str, Callable[[Call, Account | None, str | None], Answer]] = {
 }
 
 
-class Server:
+class Server(ServiceServer):
     """The platforms of one lab.
 
     Args:
@@ -47,50 +46,25 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._accounts = accounts.read(directory)
         self._control = Control(directory)
-        self._log = RequestLog(directory / REQUESTS, [each.token for each in self._accounts], _LOGGED)
-        application = web.Application(client_max_size=_LARGEST_BODY)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-
-    async def stop(self) -> None:
-        """End every connection."""
-        await self._runner.cleanup()
-        self._log.close()
+        super().__init__(
+            RequestLog(directory / REQUESTS, [each.token for each in self._accounts], _LOGGED), _LARGEST_BODY
+        )
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        if request.path == READY:
-            return web.Response(text="ready")
         platform, _, below = request.path.removeprefix("/").partition("/")
         if platform not in PLATFORMS:
             return web.Response(status=404, text="no platform of the lab has this address")
         query = tuple(request.query.items())
         call = Call(platform, request.method, f"/{below}", query, request.headers, await request.read())
         account = accounts.owner_of(self._accounts, platform, _token(call))
-        kind = self._control.kind(platform, account.account if account else None)
+        owner = account.account if account else None
+        kind = self._control.kind(platform, owner)
         if kind == HANG:
-            return await self._hang(request, call, account)
+            return await self._hang(request, call, lambda: self._control.kind(platform, owner) == HANG)
         answer = answer_of_anybody(kind) or _handle(call, account, kind)
         self._log.write(call, request.path, answer)
         body, headers = answer.encode()
         return web.Response(status=answer.status, body=body, headers=headers)
-
-    async def _hang(self, request: web.Request, call: Call, account: Account | None) -> web.StreamResponse:
-        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(call, request.path, None)
-        while self._control.kind(call.service, account.account if account else None) == HANG:
-            await asyncio.sleep(_POLL_S)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=504)
 
 
 def _handle(call: Call, account: Account | None, kind: str | None) -> Answer:

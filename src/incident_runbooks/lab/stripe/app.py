@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import re
@@ -14,9 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
 from incident_runbooks.lab.services.secret_files import read_json, write_json
+from incident_runbooks.lab.services.server import ServiceServer
 from incident_runbooks.lab.stripe import status_page
 from incident_runbooks.lab.stripe.admin import Admin
 from incident_runbooks.lab.stripe.api import Api
@@ -29,13 +28,11 @@ SETTINGS = "settings.json"
 OBJECTS = "objects.json"
 REQUESTS = "requests.jsonl"
 
-_LARGEST_BODY = 1024 * 1024  # bytes
 _LARGEST_LOG = 32 * 1024 * 1024
 _CLIENT_SECRET = re.compile(r"^(/v1/payment_intents/pi_\w+_secret_)(.+)$")
-_POLL_S = 0.05
 
 
-class Server:
+class Server(ServiceServer):
     """Stripe of one lab.
 
     Args:
@@ -53,14 +50,11 @@ class Server:
         kept = read_json(self._objects, missing_ok=True) or {}
         self._world = World.from_plain(self._keys.webhook_secret, self._saved, kept)
         rules = LogRules(hidden=("client_secret",), secret_path=_CLIENT_SECRET, shown=_shown, largest=_LARGEST_LOG)
-        self._log = RequestLog(directory / REQUESTS, self._keys.secrets(), rules)
+        super().__init__(RequestLog(directory / REQUESTS, self._keys.secrets(), rules))
         self._deliveries = Deliveries(self._world)
         self._api = Api(self._world, self._keys, self._deliveries)
         self._admin = Admin(self._world, self._keys, self._deliveries, self._api.forget)
         self._faults: tuple[list[str], datetime] = ([], datetime.now(UTC))
-        application = web.Application(client_max_size=_LARGEST_BODY)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
 
     async def start(self, host: str, port: int) -> None:
         """Listen, and go on with the deliveries of an earlier process.
@@ -68,22 +62,18 @@ class Server:
         Raises:
             OSError: the port is taken.
         """
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await super().start(host, port)
         self._deliveries.resume(self._world.events.values())
 
     async def stop(self) -> None:
         """End every connection; what there is stays for the next process."""
         await self._deliveries.stop()
-        await self._runner.cleanup()
+        await super().stop()
         self._save_settings()
         write_json(self._objects, self._world.objects())
-        self._log.close()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         path = request.path
-        if path == READY:
-            return web.Response(text="ready")
         if self._admin.handles(request.method, path):
             return await self._administer(request)
         query = tuple(request.query.items())
@@ -91,7 +81,7 @@ class Server:
         faults, since = self._read_faults()
         if path.startswith("/v1/") or path == "/v1":
             if HANG in faults:
-                return await self._hang(request, call)
+                return await self._hang(request, call, lambda: HANG in self._control.read())
             answer = await self._api.handle(call, faults)
             self._save_settings()
             self._log.write(call, path, answer)
@@ -113,15 +103,6 @@ class Server:
             return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
         self._save_settings()
         return web.json_response(found)
-
-    async def _hang(self, request: web.Request, call: Call) -> web.StreamResponse:
-        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(call, request.path, None)
-        while HANG in self._control.read():
-            await asyncio.sleep(_POLL_S)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=504)
 
     def _read_faults(self) -> tuple[list[str], datetime]:
         """Return the faults in effect, and since when they are the same."""

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from incident_runbooks.lab.services.call import Answer, Call
-from incident_runbooks.lab.services.process import READY, print_failure
+from incident_runbooks.lab.services.process import print_failure
 from incident_runbooks.lab.services.request_log import LogRules, RequestLog
 from incident_runbooks.lab.services.secret_files import read_json, write_json
+from incident_runbooks.lab.services.server import ServiceServer
 from incident_runbooks.lab.vault.api import Vault
 from incident_runbooks.lab.vault.control import DOWN, TIMEOUT, Control
 from incident_runbooks.lab.vault.keys import Keys
@@ -22,7 +22,6 @@ STATE = "state.json"  # Vault's storage; only its owner can read it
 REQUESTS = "requests.jsonl"
 
 _PREFIX = "/v1/"
-_POLL_S = 0.05
 
 
 def _without_values(answer: Answer) -> Any:
@@ -37,7 +36,7 @@ def _without_values(answer: Answer) -> Any:
 _LOGGED = LogRules(hidden_headers=("x-vault-token",), bodies=False, shown=_without_values)
 
 
-class Server:
+class Server(ServiceServer):
     """Vault of one lab.
 
     Args:
@@ -53,28 +52,9 @@ class Server:
         self._stored: dict[str, Any] = read_json(self._state, missing_ok=True) or {}
         self._control = Control(directory)
         self._vault = Vault(self._stored, keys, self._control)
-        self._log = RequestLog(directory / REQUESTS, keys.secrets(), _LOGGED)
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-
-    async def stop(self) -> None:
-        """End every connection."""
-        await self._runner.cleanup()
-        self._log.close()
+        super().__init__(RequestLog(directory / REQUESTS, keys.secrets(), _LOGGED))
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        if request.path == READY:
-            return web.Response(text="ready")
         if (request.method, request.path) == ("POST", FORGET):
             self._stored.clear()
             write_json(self._state, self._stored)
@@ -84,7 +64,7 @@ class Server:
         call = Call("vault", request.method, path, query, request.headers, await request.read())
         kind = self._control.kind()
         if kind == TIMEOUT:
-            return await self._hang(request, call)
+            return await self._hang(request, call, lambda: self._control.kind() == TIMEOUT)
         if not request.path.startswith(_PREFIX):
             answer = Answer(404, {"errors": []})
         elif kind == DOWN:  # the load balancer answers
@@ -106,12 +86,3 @@ class Server:
             print_failure(error)
             return Answer(500, {"errors": ["internal error"]})
         return answer
-
-    async def _hang(self, request: web.Request, call: Call) -> web.StreamResponse:
-        """Let the client wait until it gives up or the fault is healed; then the connection breaks."""
-        self._log.write(call, request.path, None)
-        while self._control.kind() == TIMEOUT:
-            await asyncio.sleep(_POLL_S)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=504)
