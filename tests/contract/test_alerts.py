@@ -18,6 +18,7 @@ ALERTS = ROOT / "alerts"
 TEST = ".test"
 TESTS = sorted(path.stem for path in ALERTS.glob(f"*{TEST}.yml"))
 RULES = sorted(path.stem for path in ALERTS.glob("*.yml") if path.stem not in TESTS)
+INCIDENTS = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/runbook.yml"))
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_promtool_takes_the_rules(name: str) -> None:
 @pytest.mark.parametrize("name", TESTS)
 def test_the_rules_do_what_their_tests_say(name: str) -> None:
     assert "SUCCESS" in test_rules(ALERTS / f"{name}.yml")
+
+
+def test_every_runbook_has_its_rules_and_no_file_has_those_of_none() -> None:
+    assert RULES == INCIDENTS
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_the_header_names_exactly_the_alerts_that_have_its_label(name: str) -> None:
+    header = yaml.safe_load((ROOT / f"roles/{name}/meta/runbook.yml").read_text(encoding="utf-8"))
+    every = [rule for file in RULES for rule in rules(file) if "alert" in rule]
+    labelled = [rule["alert"] for rule in every if rule["labels"].get("runbook") == header["type"]]
+    assert sorted(header["alerts"]) == sorted(labelled)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -72,6 +72,14 @@ def test_the_modules_are_documented(installed: Path) -> None:
     assert "pg_terminate_idle" in call(program, "brandconnect.incidents.pg_terminate_idle").stdout
 
 
+def test_every_alert_of_a_header_is_there(installed: Path) -> None:
+    code = "from incident_runbooks.collection import collection_root; print(collection_root())"
+    root = Path(call(installed / "python", "-c", code).stdout.strip())
+    assert sorted(path.name for path in (root / "alerts").glob("*.yml")) == sorted(
+        path.name for path in (ROOT / "alerts").glob("*.yml")
+    )
+
+
 def test_it_needs_nothing_of_this_checkout(installed: Path) -> None:
     code = "import incident_runbooks.schemas, sys; print(incident_runbooks.__file__)"
     where = call(installed / "python", "-c", code).stdout
