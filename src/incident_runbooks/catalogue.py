@@ -72,6 +72,7 @@ class IncidentType:
         required_components: the hosts that the inventory must have.
         update_every_s: seconds between two updates, where the runbook says it.
         act_timeout_s: seconds that a run may take that acts, where the runbook says it.
+        alerts: names of the Prometheus alerts that mean it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class IncidentType:
     path: Path = field(repr=False)
     update_every_s: int | None = None
     act_timeout_s: int | None = None
+    alerts: tuple[str, ...] = ()
 
     def timeout_s(self, *, acting: bool) -> int:
         """Return the seconds that a run may take unless somebody says otherwise.
@@ -175,6 +177,7 @@ def _read(role: str) -> IncidentType:
             path=path,
             update_every_s=int(header["update_every_s"]) if header.get("update_every_s") else None,
             act_timeout_s=int(header["act_timeout_s"]) if header.get("act_timeout_s") else None,
+            alerts=tuple(str(name) for name in header.get("alerts") or ()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunbookError(

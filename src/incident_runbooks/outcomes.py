@@ -11,6 +11,8 @@ from incident_runbooks.errors import RunbookError
 EXIT_OK = 0
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
+EXIT_FINDINGS = 3
+EXIT_INCOMPLETE = 4
 EXIT_UNKNOWN = 9
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
@@ -18,8 +20,8 @@ EXIT_SIGTERM = 143
 _BY_OUTCOME = {
     "healthy": EXIT_OK,
     "resolved": EXIT_OK,
-    "findings": 3,
-    "incomplete": 4,
+    "findings": EXIT_FINDINGS,
+    "incomplete": EXIT_INCOMPLETE,
     "unresolved": 5,
     "unverified": 5,
     "failed": 5,

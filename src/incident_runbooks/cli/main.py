@@ -38,6 +38,9 @@ class Entry(NamedTuple):
 COMMANDS = {
     "list": Entry("incident_runbooks.cli.list:list_types", "List the incident types and their remediations."),
     "run": Entry("incident_runbooks.cli.run:run", "Diagnose an incident; remediate what was approved.", document=True),
+    "from-alert": Entry(
+        "incident_runbooks.cli.from_alert:from_alert", "Say which runbooks the alerts of a webhook ask for."
+    ),
     "approve": Entry("incident_runbooks.cli.approve:approve", "Approve somebody else's plan: write an approval file."),
     "show": Entry("incident_runbooks.cli.show:show", "Show an earlier incident, the latest by default.", document=True),
     "rollback": Entry(

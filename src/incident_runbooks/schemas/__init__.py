@@ -2,7 +2,7 @@
 """The contracts of this project as JSON Schemas (2020-12).
 
 ``result`` (a run), ``incident`` (all runs of one), ``journal`` (a line), ``runbook`` (a header),
-``approval`` (an approval file).
+``approval`` (an approval file), ``alertmanager`` (a webhook payload that Alertmanager sends).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from incident_runbooks.errors import RunbookError
 
-NAMES = ("result", "incident", "journal", "runbook", "approval")
+NAMES = ("result", "incident", "journal", "runbook", "approval", "alertmanager")
 _LONGEST_VALUE = 200
 
 
