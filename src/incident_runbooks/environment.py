@@ -78,8 +78,7 @@ def forced(
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",  # half an inventory would be half a diagnosis
         # it would wait for an answer that nobody can give
         **dict.fromkeys(("ANSIBLE_ASK_PASS", "ANSIBLE_ASK_VAULT_PASS", "ANSIBLE_BECOME_ASK_PASS"), "False"),
-        # Ansible refuses to start in another encoding, and error texts of the system stay comparable
-        "LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
+        "LC_ALL": locale(),
         "ANSIBLE_LOCAL_TEMP": temporary,
         "ANSIBLE_REMOTE_TEMP": temporary,
         "ANSIBLE_ASYNC_DIR": temporary,
@@ -89,3 +88,8 @@ def forced(
         "RUNBOOK_RUN_ID": run_id,
         "RUNBOOK_PARENT_DEATH": "1",
     }
+
+
+def locale() -> str:
+    """Return a locale in UTF-8: Ansible starts in no other one, and error texts of the system stay comparable."""
+    return "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"

@@ -102,7 +102,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bytecode = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src" / "incident_runbooks", place / "incident_runbooks", ignore=bytecode)
     collection = place / "ansible_collections" / "brandconnect" / "incidents"
-    for part in ("meta", "playbooks", "plugins", "roles"):
+    for part in ("alerts", "meta", "playbooks", "plugins", "roles"):
         shutil.copytree(ROOT / part, collection / part, ignore=bytecode)
     shutil.copy(ROOT / "galaxy.yml", collection)
     schemas = ROOT / "src" / "incident_runbooks" / "schemas"

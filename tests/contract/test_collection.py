@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from incident_runbooks import schemas
+from incident_runbooks import schemas, validation
 from incident_runbooks.catalogue import DEFAULT_TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +116,10 @@ def test_every_incident_has_its_files(incident: str) -> None:
 @pytest.mark.parametrize("incident", INCIDENTS)
 def test_the_header_is_valid(incident: str) -> None:
     assert schemas.validate("runbook", load(ROOT / f"roles/{incident}/meta/runbook.yml")) == []
+
+
+def test_headers_inputs_tasks_and_alerts_agree() -> None:
+    assert validation.check_files(ROOT) == []
 
 
 # how often one run may wait so long, where that is not once for each of the files that say it

@@ -80,6 +80,13 @@ def test_every_alert_of_a_header_is_there(installed: Path) -> None:
     )
 
 
+def test_its_own_runbooks_are_valid(installed: Path, tmp_path: Path) -> None:
+    said = json.loads(call(installed / "runbook", "validate", "--output", "json", cwd=tmp_path).stdout)
+    assert (said["valid"], said["problems"], said["checked"]["runbooks"]) == (True, [], 7)
+    assert "ansible_collections/brandconnect/incidents" in said["collection"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_needs_nothing_of_this_checkout(installed: Path) -> None:
     code = "import incident_runbooks.schemas, sys; print(incident_runbooks.__file__)"
     where = call(installed / "python", "-c", code).stdout

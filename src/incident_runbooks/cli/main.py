@@ -61,6 +61,9 @@ COMMANDS = {
     "notify": Entry(
         "incident_runbooks.cli.notify:notify", "Send what is due about an incident, or an update.", document=True
     ),
+    "validate": Entry(
+        "incident_runbooks.cli.validate:validate", "Validate the runbooks: headers, inputs, tasks, alerts, playbooks."
+    ),
     "lab": Entry("incident_runbooks.cli.lab:lab", "Rehearse incidents against real services on this machine."),
     "demo": Entry(
         "incident_runbooks.cli.demo:demo", "Rehearse one incident: break, diagnose, remediate, verify.", document=True

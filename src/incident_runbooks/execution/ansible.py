@@ -129,14 +129,14 @@ def _config(playbook: Playbook) -> RunnerConfig:
         quiet=True,
     )
     config.prepare()
-    config.command = [*_ansible_playbook(), *config.command[1:]]
+    config.command = [*ansible_playbook(), *config.command[1:]]
     config.cwd = str(Path.cwd())  # relative paths in the operator's environment keep their meaning
     # The runner starts from this process's whole environment; of that only what it adds itself goes on
     config.env = {**playbook.environment, **{name: config.env[name] for name in _RUNNERS_OWN}}
     return config
 
 
-def _ansible_playbook() -> list[str]:
+def ansible_playbook() -> list[str]:
     """Return ansible-playbook of this very installation, whatever PATH says."""
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         if (folder / "ansible-playbook").is_file():
