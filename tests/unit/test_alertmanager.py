@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from incident_runbooks import alertmanager, catalogue, schemas
 from incident_runbooks.catalogue import IncidentType
 from incident_runbooks.render.alerts import text
 
+CAPTURED = Path(__file__).parents[1] / "fixtures/alertmanager/webhook-0.25.0.json"
 NOW = dt.datetime(2026, 11, 23, 23, 30, tzinfo=dt.UTC)
 
 
@@ -186,3 +188,19 @@ def test_every_alert_of_a_header_leads_to_its_runbook() -> None:
     document = alertmanager.triage(payload, kinds, (), NOW)
     found = [(incident["type"], each["name"]) for incident in document["incidents"] for each in incident["alerts"]]
     assert sorted(found) == sorted(names)
+
+
+def test_what_alertmanager_really_sent_is_understood() -> None:
+    """Captured from Alertmanager 0.25.0 with max_alerts 3; only the host's name was changed."""
+    payload = json.loads(CAPTURED.read_text(encoding="utf-8"))
+    assert schemas.validate("alertmanager", payload) == []
+    now = dt.datetime(2026, 11, 29, 18, 7, tzinfo=dt.UTC)
+    document = alertmanager.triage(payload, catalogue.incident_types(), (), now)
+    (incident,) = document["incidents"]
+    assert (incident["type"], incident["detected_at"]) == ("auth-down", "2026-11-29T18:06:27.086311Z")
+    assert incident["alerts"][0]["fingerprint"] == "616b8c5c2cb4992f"
+    assert [entry["name"] for entry in document["unmatched"]] == ["Watchdog"]
+    assert [(entry["name"], entry["types"]) for entry in document["resolved"]] == [
+        ("PostgresConnectionsExhausted", ["pool-exhaustion"])
+    ]
+    assert document["truncated_alerts"] == 2
