@@ -22,10 +22,17 @@ FIRING = "firing"
 LABEL = "runbook"
 NAME = "alertname"
 _YEARS = range(1971, 9999)  # Alertmanager writes an instant that it does not have as one of the year 1
+_LISTED = 5
 _NO_RUNBOOK = "it has no label runbook, and no runbook's header names it"
 
 
-def triage(payload: Mapping[str, Any], kinds: Sequence[IncidentType], again: Sequence[str], now: dt.datetime) -> Json:
+def triage(
+    payload: Mapping[str, Any],
+    kinds: Sequence[IncidentType],
+    again: Sequence[str],
+    now: dt.datetime,
+    recorded: Sequence[Mapping[str, str]] = (),
+) -> Json:
     """Return which incident types to run, and which alerts lead to none.
 
     Args:
@@ -33,6 +40,7 @@ def triage(payload: Mapping[str, Any], kinds: Sequence[IncidentType], again: Seq
         kinds: the incident types that there are.
         again: arguments for every command, such as ``--inventory PATH``.
         now: an aware instant; deadlines are compared with it.
+        recorded: the incidents on record, the newest first, each with ``id``, ``type`` and ``opened_at``.
 
     Returns:
         ``status``, ``receiver``, ``group_key``, ``external_url`` and ``truncated_alerts`` of the payload; ``incidents``
@@ -51,7 +59,7 @@ def triage(payload: Mapping[str, Any], kinds: Sequence[IncidentType], again: Seq
             unmatched.append({**_alert(alert, by), "reason": why})
         for name in found if alert["status"] == FIRING else ():
             firing.setdefault(name, []).append(_alert(alert, by))
-    incidents = [_incident(kind, firing[kind.name], again, now) for kind in kinds if kind.name in firing]
+    incidents = [_incident(kind, firing[kind.name], again, now, recorded) for kind in kinds if kind.name in firing]
     truncated = int(payload.get("truncatedAlerts", 0))
     if truncated:
         notes.append(f"Alertmanager left out {truncated} more alerts (max_alerts); they may mean other incidents")
@@ -86,7 +94,13 @@ def _match(labels: Mapping[str, str], kinds: Sequence[IncidentType]) -> tuple[li
     return [], None, f"its label runbook names no incident type: {said!r:.200}" if said else _NO_RUNBOOK
 
 
-def _incident(kind: IncidentType, alerts: list[Json], again: Sequence[str], now: dt.datetime) -> Json:
+def _incident(
+    kind: IncidentType,
+    alerts: list[Json],
+    again: Sequence[str],
+    now: dt.datetime,
+    recorded: Sequence[Mapping[str, str]],
+) -> Json:
     began = [at for at in (_instant(alert["starts_at"]) for alert in alerts) if at is not None]
     known = [at for at in began if at <= now + CLOCK_SKEW]  # runbook run takes no later one
     # the clock of the monitoring may be a little ahead; nothing was noticed after now
@@ -107,9 +121,18 @@ def _incident(kind: IncidentType, alerts: list[Json], again: Sequence[str], now:
             "breached": now > deadline if deadline else None,
         },
         "command": shlex.join([*words, *again]),
+        "recorded": [entry["id"] for entry in recorded if _is_since(entry, kind.name, detected)][:_LISTED],
         "alerts": sorted(alerts, key=lambda alert: str(alert["starts_at"])),
         "notes": [] if detected else ["when it began is not known: no alert says a time that has passed"],
     }
+
+
+def _is_since(entry: Mapping[str, str], name: str, detected: dt.datetime | None) -> bool:
+    """An incident that was opened after the alert is probably the one that it means; an earlier one may be another."""
+    opened = _instant(entry["opened_at"])
+    if detected is None or opened is None:
+        return False
+    return entry["type"] == name and opened >= detected.replace(microsecond=0)  # ids have no fractions of seconds
 
 
 def _alert(alert: Mapping[str, Any], by: str | None) -> Json:

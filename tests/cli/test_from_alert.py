@@ -83,6 +83,7 @@ def test_the_exit_code_says_whether_there_is_something_to_do(
 def test_the_command_that_is_shown_works_and_keeps_the_deadline(runbook: Any, payload: Any) -> None:
     said = runbook("from-alert", payload(FIXTURE), "--inventory", str(runbook.inventory))
     (incident,) = said.document["incidents"]
+    assert incident["recorded"] == []
     assert (incident["type"], incident["priority"], incident["title"]) == (
         "fixture",
         "P3",
@@ -97,6 +98,16 @@ def test_the_command_that_is_shown_works_and_keeps_the_deadline(runbook: Any, pa
     assert dt.datetime.fromisoformat(incident["sla"]["deadline"]) == begun + dt.timedelta(seconds=3600)
     assert done.document["sla"]["deadline"] == incident["sla"]["deadline"]
     assert not (runbook.cwd / "pwned").exists()
+    again = runbook("from-alert", "alerts.json").document
+    assert again["incidents"][0]["recorded"] == [done.document["incident"]["id"]]
+
+
+def test_a_record_that_cannot_be_read_hides_no_alert(runbook: Any, payload: Any) -> None:
+    runbook.home.mkdir()
+    (runbook.home / "incidents").write_text("no directory", encoding="utf-8")
+    said = runbook("from-alert", payload(FIXTURE))
+    assert (said.code, said.document["incidents"][0]["type"]) == (3, "fixture")
+    assert "which incidents are on record is not known" in said.document["notes"][0]
 
 
 def test_it_reads_standard_input(runbook: Any, payload: Any) -> None:

@@ -158,6 +158,21 @@ def test_alerts_that_were_left_out_are_said(status: str, incomplete: bool) -> No
     assert "left out 7 more alerts" in text(document, colour=False)
 
 
+def test_incidents_that_were_recorded_since_are_named() -> None:
+    recorded = [
+        {"id": "pool-full-3", "type": "pool-full", "opened_at": "2026-11-23T23:22:00Z"},
+        {"id": "api-slow-1", "type": "api-slow", "opened_at": "2026-11-23T23:21:00Z"},
+        {"id": "pool-full-2", "type": "pool-full", "opened_at": "2026-11-23T23:20:00Z"},
+        {"id": "pool-full-1", "type": "pool-full", "opened_at": "2026-11-23T23:19:59Z"},
+    ]
+    payload = {"groupKey": "", "status": "firing", "alerts": [alert("Full", at="2026-11-23T23:20:00.5Z")]}
+    document = alertmanager.triage(payload, KINDS, (), NOW, recorded)
+    assert document["incidents"][0]["recorded"] == ["pool-full-3", "pool-full-2"]
+    assert "recorded since it began: pool-full-3, pool-full-2; to go on" in text(document, colour=False)
+    payload["alerts"] = [alert("Full", at="0001-01-01T00:00:00Z")]
+    assert alertmanager.triage(payload, KINDS, (), NOW, recorded)["incidents"][0]["recorded"] == []
+
+
 def test_no_label_becomes_an_option() -> None:
     labels = {"min_idle_s": "0", "namespace": "x --remediate", "database": "$(reboot)", "platform": "tiktok"}
     document = triage(alert("Full", **labels), again=("--inventory", "in ventory; reboot"))

@@ -39,7 +39,8 @@ def from_alert(file: str, inventory: tuple[str, ...], output: str | None) -> Ans
     FILE is the body that Alertmanager sends to a webhook (version 4); - reads it from standard input. Nothing is run:
     per incident type you get the alerts that fire, until when it is to be resolved, and the command to type, the most
     urgent first. An alert leads to the incident type that its label runbook names, else to those whose header names
-    the alert. No label becomes an option of the command: labels are text from outside, and options move thresholds.
+    the alert. Incidents of the type that were recorded since it began are named: do not open a second one of the same.
+    No label becomes an option of the command: labels are text from outside, and options move thresholds.
 
     \b
     Exit codes:
@@ -53,12 +54,26 @@ def from_alert(file: str, inventory: tuple[str, ...], output: str | None) -> Ans
 
     payload = _parsed(*_read(file))
     again = [word for source in inventory for word in ("--inventory", source)]
-    document = alertmanager.triage(payload, catalogue.incident_types(), again, dt.datetime.now(dt.UTC))
+    recorded, problem = _recorded()
+    document = alertmanager.triage(payload, catalogue.incident_types(), again, dt.datetime.now(dt.UTC), recorded)
+    document["notes"] += problem
     if document["incidents"]:
         code = EXIT_FINDINGS
     else:
         code = EXIT_INCOMPLETE if alertmanager.is_incomplete(document) else EXIT_OK
     return Answer(code, document, lambda colour: text(document, colour), output)
+
+
+def _recorded() -> tuple[list[dict[str, str]], list[str]]:
+    """Return the incidents on record, the newest first; and why they are not known, where they are not."""
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError  # noqa: PLC0415
+    from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
+
+    try:
+        found = [each for each in incidents.list_incidents() if each.journal.is_file()]
+    except IncidentsError as error:
+        return [], [f"which incidents are on record is not known: {error.message}"]
+    return [{"id": each.id, "type": each.type, "opened_at": each.opened_at} for each in found], []
 
 
 def _read(file: str) -> tuple[str, bytes]:

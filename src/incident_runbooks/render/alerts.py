@@ -51,6 +51,10 @@ def _incident(incident: Mapping[str, Any], colour: bool) -> list[str]:
     lines += [f"  {one_line(note, _LONG)}" for note in incident["notes"]]
     # quoted for a shell; only what the engineer gave may hold anything that is not plain
     lines.append(f"  $ {bold(one_line(incident['command'], 2000), colour)}")
+    if incident["recorded"]:
+        lines.append(
+            f"  recorded since it began: {', '.join(incident['recorded'])}; to go on with one, add --incident ID"
+        )
     return lines + _listed(incident["alerts"], _alert)
 
 
