@@ -65,6 +65,19 @@ def test_inputs_arrive_typed_and_only_those_that_were_given(runbook: Any) -> Non
     }
 
 
+def test_inputs_are_text_and_no_templates_but_those_of_the_inventory_are(runbook: Any) -> None:
+    pwned = runbook.cwd / "pwned"
+    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {pwned}; echo x') }}}}"
+    runbook.inventory.write_text(runbook.inventory.read_text() + '    fixture_ratio: "{{ 1 / 4 }}"\n')
+    labels = json.dumps({"deep": [{template: template}]})
+    said = runbook.run("--names", template, "--labels", f"a={template}", "--labels", labels, "--file", f"/{template}")
+    (finding,) = said.document["findings"]
+    assert not pwned.exists()
+    data = finding["data"]
+    assert (data["names"], data["file"], data["ratio"]) == ([template], f"/{template}", 0.25)
+    assert data["labels"] == {"a": template, "deep": [{template: template}]}
+
+
 def test_from_diagnosis_to_remediation_in_one_incident(runbook: Any) -> None:
     diagnosis = runbook.run("--status", "down", "--output", "text", "--no-flag")
     assert diagnosis.code == 3

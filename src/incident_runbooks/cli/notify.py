@@ -72,8 +72,7 @@ def _sent(path: Path, given: dict[str, Any]) -> Answer:
     variables: dict[str, Any] = {"incident": path.name}
     variables |= {f"runbook_send_{name}": True for name in _SEND if given[name]}
     if given["update"] is not None:
-        # what somebody types is no template
-        variables["runbook_update"] = {"__ansible_unsafe": given["update"].strip()}
+        variables["runbook_update"] = given["update"].strip()
         variables["runbook_update_public"] = given["public"]
     result = execution.execute(
         execution.RunRequest(

@@ -18,6 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 TEXT = "text"
 JSON = "json"
+_RESERVED = "__ansible_"  # in JSON that Ansible reads, such keys say what a value is
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,21 @@ def _dictionary(text: str) -> dict[str, Any]:
             data = json.loads(text, parse_constant=_number)
         except ValueError:
             raise ValueError("a JSON object") from None
+        if _RESERVED in text and _has_reserved(data):
+            raise ValueError(f"a JSON object without Ansible's own keys, {_RESERVED}...")
         return dict(data)
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise ValueError("KEY=VALUE or a JSON object")
+    if key.startswith(_RESERVED):
+        raise ValueError(f"KEY=VALUE without Ansible's own keys, {_RESERVED}...")
     return {key: value}
+
+
+def _has_reserved(data: Any) -> bool:
+    if isinstance(data, dict):
+        return any(key.startswith(_RESERVED) or _has_reserved(item) for key, item in data.items())
+    return isinstance(data, list) and any(map(_has_reserved, data))
 
 
 def _path(text: str) -> str:

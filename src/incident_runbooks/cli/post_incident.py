@@ -93,28 +93,23 @@ def _run(path: Path, statements: Mapping[str, Any], given: Mapping[str, Any]) ->
 
 
 def _statements(given: Mapping[str, Any], titles: Sequence[str]) -> dict[str, Any]:
-    """Return the playbook's variables: what was given, taken literally."""
+    """Return the playbook's variables: what was given."""
     said: dict[str, Any] = {}
     for name in ("root_cause", "data_at_risk", "revenue_impact"):
         if given[name] is not None:
-            said[name] = _literal(_text_of(name, given[name]))
+            said[name] = _text_of(name, given[name])
     if given["users_affected"] is not None:
         said["users_affected"] = _users(given["users_affected"])
     said |= {name: _time(name, given[name]) for name in _TIMES if given[name] is not None}
     if given["lessons"]:
-        said["lessons"] = [_literal(_text_of("lesson", lesson)) for lesson in given["lessons"]]
+        said["lessons"] = [_text_of("lesson", lesson) for lesson in given["lessons"]]
     for name in ("owners", "due"):
         if given[name]:
             pairs = [_pair(name, word, titles) for word in given[name]]
-            said[name] = {title: _literal(value) for title, value in pairs}
+            said[name] = dict(pairs)
     if given["done"]:
-        said["done"] = [_literal(_follow_up(word, titles)) for word in given["done"]]
+        said["done"] = [_follow_up(word, titles) for word in given["done"]]
     return said
-
-
-def _literal(text: str) -> dict[str, str]:
-    """What somebody types is no template."""
-    return {"__ansible_unsafe": text}
 
 
 def _text_of(name: str, text: str) -> str:

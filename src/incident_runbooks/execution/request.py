@@ -38,7 +38,7 @@ class RunRequest:
 
     Attributes:
         inventory: absolute paths or host lists.
-        extra_vars: the role's inputs that the operator really gave; never a secret.
+        extra_vars: the inputs that the operator really gave, never a secret; Ansible takes their texts literally.
         mode: ``diagnose`` or ``remediate``.
         approved: remediation ids.
         approvals: what comes with them.
@@ -94,7 +94,7 @@ class RunRequest:
             "runbook_detected_at": self.detected_at,
         }
         return {
-            **self.extra_vars,
+            **{name: _untemplated(value) for name, value in self.extra_vars.items()},
             "runbook_mode": self.mode,
             "approved": list(self.approved),
             **{name: _untemplated(text) for name, text in texts.items() if text is not None},
@@ -104,9 +104,13 @@ class RunRequest:
         }
 
 
-def _untemplated(text: str) -> dict[str, str]:
-    """Return *text* so that Ansible takes it literally: braces that a person typed are no template."""
-    return {"__ansible_unsafe": text}
+def _untemplated(value: Any) -> Any:
+    """Return *value* so that Ansible takes each text in it literally: braces that a person typed are no template."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {key: _untemplated(item) for key, item in value.items()}
+    return [_untemplated(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)
