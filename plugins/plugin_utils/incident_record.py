@@ -28,12 +28,12 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
     service_level,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import (
-    about_the_platform,
     actions,
     evidence,
     findings,
     impact,
     lessons,
+    meant_for_the_platform,
     notifications,
     root_cause,
     says_something,
@@ -131,10 +131,9 @@ def _outcome(results: list[Json], deciding: Json | None) -> str:
 
 
 def _deciding(results: list[Json]) -> Json | None:
-    """The last run that says something about the platform; else the last one that meant to."""
-    telling = [result for result in about_the_platform(results) if says_something(result)]
-    meant = [result for result in results if result["run"]["mode"] != "report"]
-    return next(reversed(telling or meant or results), None)
+    """The last run that says something about the platform; else the last one that meant to, and failed."""
+    meant = meant_for_the_platform(results)
+    return next(reversed([result for result in meant if says_something(result)] or meant), None)
 
 
 def _incident(results: list[Json], incident_id: str | None) -> Json:

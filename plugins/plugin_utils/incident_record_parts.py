@@ -21,6 +21,8 @@ Json = dict[str, Any]
 TROUBLE = frozenset({"degraded", "down"})
 UNKNOWN = "unknown"
 _EFFECTIVE = frozenset({"done", "partial"})
+_TOUCHED = frozenset({"done", "partial", "failed", "unknown"})
+_EXAMINING = frozenset({"diagnose", "remediate"})
 _FIGURES = 4
 # Numbers that name something, or that nobody compares
 _NO_FIGURES = frozenset({"generation", "observed_generation", "resource_version", "revision", "pid", "exit_code"})
@@ -37,6 +39,33 @@ def says_something(result: Json) -> bool:
 def about_the_platform(results: list[Json]) -> list[Json]:
     """The runs whose findings are about the platform; those of a rollback are about what the runs had changed."""
     return [result for result in results if result["run"]["mode"] != "rollback"]
+
+
+def meant_for_the_platform(results: list[Json]) -> list[Json]:
+    """The runs that meant to examine the platform, also those that failed; only these decide what it came to."""
+    return [result for result in results if result["run"]["mode"] in _EXAMINING]
+
+
+def run_to_show(records: list[Json]) -> str | None:
+    """The last run that examined or changed something, or meant to; ``None`` where there is none of them.
+
+    A run that only reports, and a rollback that only looked or found nothing to restore, say nothing of how the
+    incident stands.
+    """
+    last = None
+    for record in records:
+        if record["type"] == "run_started" and _may_tell(record["run_id"], mapping(record["data"].get("run")), records):
+            last = str(record["run_id"])
+    return last
+
+
+def _may_tell(run_id: str, run: Json, records: list[Json]) -> bool:
+    if run.get("mode") != "rollback":
+        return run.get("mode") != "report"
+    own = [record for record in records if record["run_id"] == run_id]
+    acted = any(record["type"] == "action" and record["data"].get("status") in _TOUCHED for record in own)
+    cut_off = not any(record["type"] == "run_ended" for record in own)
+    return run.get("check_mode") is not True and (acted or cut_off)
 
 
 def undone_since(results: list[Json], last: Json) -> bool:

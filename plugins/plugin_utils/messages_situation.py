@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import run_to_show
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import type_of
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
 
@@ -53,10 +54,9 @@ def result_so_far(directory: Path, run_id: str | None) -> Json:
         IncidentsError: the journal cannot be read.
     """
     records = read_journal(directory / FILE_NAME).records
-    examined = [record["run_id"] for record in records if record["type"] == "run_started" and _mode(record) != "report"]
-    last = examined[-1] if examined else ""
-    own = _fold(records, last if run_id is None else run_id, directory.name)
-    if own["run"]["mode"] != "report" or not examined:
+    last = run_to_show(records)
+    own = _fold(records, (last or "") if run_id is None else run_id, directory.name)
+    if own["run"]["mode"] != "report" or last is None:
         return own
     before = _fold(records, last, directory.name)
     before["run"]["operator"] = own["run"]["operator"]
@@ -71,8 +71,3 @@ def _fold(records: list[Json], run_id: str, incident_id: str) -> Json:
 def _end(run_id: str) -> Json:
     empty = {"prev": "", "hash": "", "seq": 0, "at": ""}
     return {**empty, "run_id": run_id, "type": "run_ended", "data": {"hosts": {}}}
-
-
-def _mode(record: Json) -> Any:
-    run = record["data"].get("run")
-    return run.get("mode") if isinstance(run, dict) else None

@@ -14,7 +14,7 @@ from icalendar import Calendar
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from incident_runbooks import schemas
-from support.journal_entries import ENDED, Entry, action, finding, journal_in, started, step, verification
+from support.journal_entries import ENDED, Entry, action, error, finding, journal_in, started, step, verification
 
 LATER = "2099-01-01T00:00:00Z"
 
@@ -131,6 +131,11 @@ def test_history_says_what_the_incident_came_to_and_not_its_last_result_alone(ru
     entry = told("03", crashed=killed)
     assert (entry["outcome"], entry["runs"]) == ("unknown", 1)
     assert told("04", healthy)["outcome"] == "healthy"
+    entry = told("05", [started("diagnose"), error("no_hosts"), ENDED], look)
+    assert (entry["outcome"], entry["last_run"]["mode"]) == ("failed", "rollback")
+    shown = runbook("show", entry["id"], "--output", "text").stdout
+    assert "pool-exhaustion: FAILED, it did not work" in shown
+    assert "the incident: failed" in shown
 
 
 @pytest.mark.parametrize("arguments", [("--since", "soon"), ("--type", "nothing"), ("--limit", "-1")], ids=" ".join)

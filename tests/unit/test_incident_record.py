@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import run_to_show
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import records_of
 from incident_runbooks import schemas
 from support.incident_entries import (
     HOSTILE,
@@ -308,6 +310,52 @@ def test_a_mere_look_at_what_could_be_rolled_back_changes_nothing(tmp_path: Path
         False,
     )
     assert [item["check"] for item in made["findings"]] == [item["check"] for item in before["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("entries", "outcome"),
+    [
+        ([started("diagnose"), error("no_hosts"), ENDED], "failed"),
+        ([started("diagnose"), error("no_findings"), ENDED], "incomplete"),
+        ([started("diagnose")], "unknown"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_nothing_to_restore_makes_no_incident_healthy(
+    tmp_path: Path, entries: list[Entry], outcome: str, check_mode: bool
+) -> None:
+    assert of(tmp_path / INCIDENT, *entries)["outcome"] == outcome
+    nothing = finding("skipped", check="rollback", component="rollback")
+    back = [started("rollback", check_mode=check_mode), nothing, ENDED]
+    made = of(tmp_path / INCIDENT, *back, run_id=ROLLBACK)
+    assert (made["outcome"], made["outcome_run_id"]) == (outcome, "run-20261123T232500Z-0009")
+    told = [started("report"), ENDED]
+    assert of(tmp_path / INCIDENT, *told, run_id=REPORT)["outcome"] == outcome
+
+
+def test_a_rollback_alone_says_nothing_of_the_incident(tmp_path: Path) -> None:
+    nothing = finding("skipped", check="rollback", component="rollback")
+    made = of(tmp_path / INCIDENT, started("rollback"), nothing, ENDED, run_id=ROLLBACK)
+    assert (made["outcome"], made["outcome_run_id"]) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "shown"),
+    [
+        ([started("rollback", check_mode=True), ENDED], False),
+        ([started("rollback", check_mode=True)], False),
+        ([started("rollback"), ENDED], False),
+        ([started("rollback"), action("refused", changed=False), ENDED], False),
+        ([started("rollback"), action(), ENDED], True),
+        ([started("rollback"), action("unknown"), ENDED], True),
+        ([started("rollback"), step(1, "Give back", mutates=True)], True),
+        ([started("report"), ENDED], False),
+        ([started("diagnose"), error("no_hosts"), ENDED], True),
+    ],
+)
+def test_the_run_that_is_shown_says_how_the_incident_stands(tmp_path: Path, entries: list[Entry], shown: bool) -> None:
+    content = journal_in(incident_in(tmp_path))(*entries, run_id=ROLLBACK)
+    assert run_to_show(records_of(content)) == (ROLLBACK if shown else SECOND)
 
 
 def test_a_refused_run_that_found_nothing_wrong_ends_no_recovery(tmp_path: Path) -> None:

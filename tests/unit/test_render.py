@@ -109,6 +109,16 @@ def test_a_diagnosis_shows_findings_and_what_to_type() -> None:
     assert "kept so far" in text
 
 
+def test_a_rollback_says_nothing_of_the_platform() -> None:
+    run = {**result()["run"], "mode": "rollback"}
+    for check_mode in (True, False):
+        text = render(result(run={**run, "check_mode": check_mode}, outcome="healthy"), colour=False)
+        assert text.startswith("pool-exhaustion: DONE, there is nothing to restore; it says nothing of the platform\n")
+    look = render(result(run={**run, "check_mode": True}, outcome="findings"), colour=False)
+    assert look.startswith("pool-exhaustion: FINDINGS, something is not as it was before the runs\n")
+    assert "HEALTHY" in render(result(outcome="healthy"), colour=False)
+
+
 def test_a_look_before_a_rollback_shows_what_to_type_to_restore() -> None:
     entry = {**REMEDIATION, "id": "resize-pool", "reason": "POOL goes back from 5 to 9"}
     rollback = {**result()["run"], "mode": "rollback", "check_mode": True}

@@ -12,8 +12,8 @@ import click
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import mapping
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import run_to_show
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import end_problems
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
 from incident_runbooks.cli.completion import complete_incident, complete_run
@@ -34,7 +34,7 @@ Json = dict[str, Any]
     "run_id",
     metavar="ID",
     shell_complete=complete_run,
-    help="One of the incident's runs. [default: the last that does more than report]",
+    help="One of the incident's runs. [default: the last that does more than report or look at what could be restored]",
 )
 @output_option
 def show(incident: str | None, run_id: str | None, output: str | None) -> Answer:
@@ -54,7 +54,7 @@ def show(incident: str | None, run_id: str | None, output: str | None) -> Answer
         raise UsageError(
             f"Showing the run {run_id} of {path.name}: it has none of that id", hint=f"known: {', '.join(runs)}"
         )
-    result = fold(journal.records, run_id or _last_run(journal.records), incident_id=path.name)
+    result = fold(journal.records, run_id or run_to_show(journal.records), incident_id=path.name)
     result["errors"] += [
         {
             "code": "journal_damaged",
@@ -79,13 +79,6 @@ def chosen(incident: str | None) -> Path:
     from incident_runbooks.execution.record import existing  # noqa: PLC0415 - help and completion need no runner
 
     return existing(incident or _latest())
-
-
-def _last_run(records: list[Json]) -> str | None:
-    """The last run that does more than report or tell; ``None`` where there is none of them."""
-    began = [record for record in records if record["type"] == "run_started"]
-    more = [record for record in began if mapping(record["data"].get("run")).get("mode") != "report"]
-    return str(more[-1]["run_id"]) if more else None
 
 
 def _text(path: Path, records: list[Json], result: Json, colour: bool, *, whole: bool) -> str:

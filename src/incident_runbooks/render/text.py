@@ -27,6 +27,17 @@ _MEANING = {
     "failed": "it did not work",
     "unknown": "it was cut off; what was under way may or may not have happened",
 }
+# of a run that only tells, or gives back: it examines what it changes, and not the platform
+_OF_ITS_OWN = {
+    "report": {"healthy": ("DONE", "it says nothing of the platform")},
+    "rollback": {
+        "healthy": ("DONE", "there is nothing to restore; it says nothing of the platform"),
+        "findings": ("FINDINGS", "something is not as it was before the runs"),
+        "resolved": ("RESTORED", "and verified; it says nothing of the platform"),
+        "unresolved": ("UNRESOLVED", "restored, but something is not as it was before"),
+        "unverified": ("UNVERIFIED", "restored, but not shown to be as before"),
+    },
+}
 
 
 def render(
@@ -108,9 +119,9 @@ def _beside_the_ids(plan: Json, remediations: Sequence[str]) -> list[str]:
 def _head(result: Json, colour: bool) -> str:
     incident, run, outcome = result["incident"], result["run"], str(result["outcome"])
     kind = one_line(incident.get("type") or "-", 60)
-    only_told = run.get("mode") == "report" and outcome == "healthy"
-    verdict = painted("DONE" if only_told else one_line(outcome, 20).upper(), outcome, colour)
-    meaning = "it says nothing of the platform" if only_told else _MEANING.get(outcome, "")
+    usual = (one_line(outcome, 20).upper(), _MEANING.get(outcome, ""))
+    word, meaning = _OF_ITS_OWN.get(str(run.get("mode")), {}).get(outcome, usual)
+    verdict = painted(word, outcome, colour)
     facts = [incident.get("title"), incident.get("severity"), incident.get("priority"), run.get("mode")]
     facts += ["check mode: nothing was changed"] if run.get("check_mode") else []
     line = one_line(" | ".join(str(fact) for fact in facts if fact), _LINE)
