@@ -38,16 +38,18 @@ class ActionModule(RecordingAction):
         """Record findings, plan and refusals; publish which steps are to be taken."""
         judged = judged_steps(task_vars)
         acting = not self._task.check_mode
-        refusals = _refusals(judged, remembered(task_vars, "runbook_rollback_damage"))
+        damage = remembered(task_vars, "runbook_rollback_damage")
+        refusals = _refusals(judged, damage)
         refusals += _other_plan(arguments["digest"], plan_of(judged, approved=False))
         to_run = to_restore(judged) if acting and not refusals else []
         plan = plan_of(judged, approved=bool(to_run))
-        findings = [finding_of(each) | {"at": now()} for each in judged] or [_nothing()]
+        findings = [finding_of(each) | {"at": now()} for each in judged] or [_nothing(damaged=bool(damage))]
         return {
             "records": [
                 *({"type": "finding", "data": finding} for finding in findings),
                 {"type": "plan", "data": plan},
-                *(_refusal(refusal, acting=acting) for refusal in refusals),
+                # of a record that is not whole nothing can be shown either
+                *(_refusal(refusal, acting=acting or bool(damage)) for refusal in refusals),
             ],
             "digest": plan["digest"],
             "to_run": to_run,
@@ -101,14 +103,15 @@ def _refusal(refusal: Json, *, acting: bool) -> Json:
     return {"type": "notice", "data": {"code": "would_be_refused", "message": message, "component": None}}
 
 
-def _nothing() -> Json:
+def _nothing(*, damaged: bool) -> Json:
+    summary = "no run of this incident did anything of what is to be rolled back"
     return {
         "check": "rollback",
         "component": "rollback",
         "required": True,
-        "status": "ok",
-        "cause": None,
-        "summary": "no run of this incident did anything of what is to be rolled back",
+        "status": "unknown" if damaged else "ok",
+        "cause": "journal_damaged" if damaged else None,
+        "summary": "what its runs did is not known: the journal is damaged" if damaged else summary,
         "recommend": [],
         "data": {},
         "at": now(),

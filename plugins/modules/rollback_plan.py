@@ -12,6 +12,7 @@ description:
   - Judges every step by what M(brandconnect.incidents.rollback_step) has seen, and records a finding for each, and
     the plan.
   - When anything was changed meanwhile by somebody else, or cannot be read, nothing at all is given back.
+  - Where the journal is damaged, it is refused in check mode as well.
 author:
   - incident-runbooks contributors (@brandconnect)
 options:

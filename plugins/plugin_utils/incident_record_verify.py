@@ -28,6 +28,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import RESULT_NAME
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import holder_of
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import ENDINGS, end_problems
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import DIRECTORY as OUTBOX
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import Outbox
 
@@ -38,7 +39,6 @@ Json = dict[str, Any]
 EVIDENCE = "evidence"
 _SUMS = "SHA256SUMS"  # a copy of what the journal holds, for those who have only the folder
 _CHUNK = 1024 * 1024
-_ENDINGS = ("run_ended", "run_interrupted")
 
 
 def verify_incident(directory: Path) -> Json:
@@ -68,25 +68,6 @@ def verify_incident(directory: Path) -> Json:
     return {"incident": directory.name, "intact": intact, "under_way": holder is not None, "checks": checks}
 
 
-def end_problems(directory: Path, records: list[Json]) -> list[str]:
-    """Return what the result knows and the journal does not: whole runs, or the end of one, were cut off.
-
-    A result that is not there, or that cannot be read, says nothing.
-    """
-    try:
-        result = json.loads((directory / RESULT_NAME).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return []
-    run = mapping(mapping(result).get("run"))
-    run_id = text(run.get("id"))
-    own = [record for record in records if record["run_id"] == run_id]
-    if run_id and not own:
-        return [f"after its last line: the run {run_id}, of which {RESULT_NAME} tells, is missing"]
-    if run_id and run.get("ended_at") and not any(record["type"] in _ENDINGS for record in own):
-        return [f"after its last line: the end of the run {run_id}, of which {RESULT_NAME} tells, is missing"]
-    return []
-
-
 def _check(name: str, checked: int, problems: list[Json], *, absent: bool = False) -> Json:
     status = "broken" if problems else "absent" if absent else "intact"
     return {"name": name, "status": status, "checked": checked, "problems": problems}
@@ -102,7 +83,7 @@ def _line(problem: str) -> str:
 
 
 def _result(directory: Path, records: list[Json], *, under_way: bool) -> Json:
-    ended = [record["run_id"] for record in records if record["type"] in _ENDINGS]
+    ended = [record["run_id"] for record in records if record["type"] in ENDINGS]
     path = directory / RESULT_NAME
     if not path.exists():
         problems = [_problem(RESULT_NAME, "it is missing")] if ended and not under_way else []

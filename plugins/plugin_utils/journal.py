@@ -27,6 +27,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction i
 
 FORMAT_VERSION = 1
 FILE_NAME = "journal.jsonl"
+DAMAGED = "journal_damaged"  # what the chain does not show any more, as the run that found it noted
 _TAIL_BLOCK = 64 * 1024
 _REQUIRED = {"seq": int, "at": str, "run_id": str, "type": str, "data": dict, "prev": str, "hash": str}
 
@@ -95,7 +96,15 @@ def read_journal(path: Path) -> Journal:
         lines = list(parse_lines(path.read_bytes()))
     except OSError as error:
         raise JournalError(f"Reading the journal {path}: {error.strerror}") from error
-    return Journal([line.record for line in lines if line.record is not None], chain_problems(lines))
+    records = [line.record for line in lines if line.record is not None]
+    return Journal(records, [*chain_problems(lines), *_noted(lines)])
+
+
+def _noted(lines: Iterable[Line]) -> Iterator[str]:
+    for line in lines:
+        if line.record is not None and line.record["type"] == DAMAGED:
+            found = line.record["data"].get("problem")
+            yield f"line {line.number}: the run {line.record['run_id']} found it damaged: {found}"
 
 
 def verify_chain(path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal imp
     JournalWriter,
     verify_chain,
 )
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import note_what_is_missing
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_records import records_in
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 
@@ -108,6 +109,7 @@ class Recorder:
 
     def start(self, data: Mapping[str, Any]) -> None:
         """Record the beginning; returns when it is on the disk."""
+        note_what_is_missing(self._writer)
         damage = verify_chain(self.directory / FILE_NAME)
         self._mode = data["run"]["mode"]
         self._writer.append("run_started", data, durable=True)

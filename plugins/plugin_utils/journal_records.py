@@ -51,6 +51,7 @@ _STRUCTURE: dict[str, dict[str, Keep]] = {
     "run_interrupted": {"reason": True, "after_s": True},
     "run_ended": {"hosts": {"*": {"*": True}}},
     "journal_recovered": {"torn_bytes": True},
+    "journal_damaged": {},
 }
 _UNKNOWN: dict[str, Keep] = {"at": True}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import end_problems
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import write_private
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import end_problems
 
 Json = dict[str, Any]
 

@@ -183,6 +183,32 @@ def test_runs_that_were_cut_off_the_end_are_missed(runbook: Any, directory: Path
     assert "THE JOURNAL IS DAMAGED" in runbook("report").stdout
 
 
+@pytest.mark.parametrize(("left", "looks"), [(b"", ("--check",)), (b"garbage\n", ("--check",)), (b"", ("--yes",))])
+def test_what_was_cut_off_stays_missed_after_a_rollback(
+    runbook: Any, directory: Path, left: bytes, looks: tuple[str, ...]
+) -> None:
+    (directory / "journal.jsonl").write_bytes(left)
+    said = runbook("rollback", directory.name, "--inventory", str(runbook.inventory), *looks)
+    result = said.document
+    assert (said.code, result["outcome"]) == (6, "refused"), said
+    assert "the journal cannot be trusted" in result["errors"][-1]["message"]
+    assert [item["status"] for item in result["findings"]] == ["unknown"]
+    assert runbook("verify").code == 5
+
+
+def test_what_was_cut_off_stays_missed_after_a_run_that_never_began(
+    runbook: Any, directory: Path, remediated: dict[str, Any]
+) -> None:
+    (directory / "journal.jsonl").write_bytes(b"")
+    broken = runbook.cwd / "broken.yml"
+    broken.write_text("{", encoding="utf-8")
+    said = runbook("run", "fixture", "--inventory", str(broken), "--incident", directory.name)
+    assert said.code == 2
+    kept = runbook("verify")
+    assert kept.code == 5
+    assert remediated["run"]["id"] in json.dumps(kept.document)
+
+
 def test_post_incident_states_and_writes(runbook: Any, directory: Path, remediated: dict[str, Any]) -> None:
     titles = [item["title"] for item in runbook("report", "--format", "json").document["follow_ups"]]
     said = runbook(

@@ -237,6 +237,7 @@ KEYS = sorted(
 TYPES = [
     *("run_started", "step_started", "step_ended", "finding", "plan", "action", "verification", "notification"),
     *("evidence", "follow_up", "error", "run_interrupted", "run_ended", "journal_recovered", "of_a_later_version"),
+    "journal_damaged",
 ]
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import (
-    end_problems,
-    verify_incident,
-)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import verify_incident
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import IncidentLock
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import JournalWriter, read_journal
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import (
+    end_problems,
+    note_what_is_missing,
+)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_recorder import Recorder
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outbox import Outbox
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.report_files import read_incident, write_reports
 from support.incident_entries import INCIDENT, REPORT, SECOND, content_of, incident_in
 from support.journal_entries import ENDED, started
@@ -114,6 +117,27 @@ def test_removed_lines_are_named_inside_and_at_the_end(incident: Path) -> None:
     path.write_bytes(b"".join(lines[:-1]))
     assert "the end of the run" in broken(incident)["result"][0]["problem"]
     assert end_problems(incident, read_journal(path).records)
+
+
+@pytest.mark.parametrize("left", [b"", b"no journal\n\x00\xff", None], ids=["nothing", "garbage", "another run"])
+def test_what_was_missing_stays_named_after_a_later_run(incident: Path, left: bytes | None) -> None:
+    """The later run writes another result, and the one that told of the missing run is gone."""
+    path, later = incident / "journal.jsonl", "run-20261124T100000Z-0004"
+    whole_run = [line for line in path.read_bytes().splitlines(keepends=True) if REPORT.encode() not in line]
+    path.write_bytes(b"".join(whole_run) if left is None else left)
+    recorder = Recorder(incident, run_id=later, operator="alice", redactor=Redactor())
+    recorder.start(started("rollback", check_mode=True, run_id=later)[1])
+    recorder.write_result(recorder.finish({}))
+    recorder.close()
+    assert json.loads((incident / "result.json").read_bytes())["run"]["id"] == later
+    named = [item["problem"] for item in broken(incident)["journal"]]
+    assert any(f"the run {later} found it damaged: " in item and REPORT in item for item in named), named
+    assert any(REPORT in item for item in read_journal(path).damage)
+    (said,) = [error for error in recorder.result()["errors"] if REPORT in error["message"]]
+    assert said["code"] == "journal_damaged"
+    with JournalWriter(path, "run-20261124T110000Z-0005") as writer:
+        note_what_is_missing(writer)
+    assert path.read_bytes().count(b'"type":"journal_damaged"') == 1, "once is enough"
 
 
 def flipped(place: int) -> Callable[[bytes], bytes]:

@@ -14,8 +14,8 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils import inci
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold import fold
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record import incident_record
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_parts import run_to_show
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_record_verify import end_problems
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import FILE_NAME, read_journal
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import end_problems
 from incident_runbooks.cli.completion import complete_incident, complete_run
 from incident_runbooks.cli.options import Answer, output_option
 from incident_runbooks.errors import RunbookError, UsageError

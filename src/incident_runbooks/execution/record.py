@@ -23,6 +23,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal imp
     parse_record,
     read_journal,
 )
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_end import note_what_is_missing
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_secrets import secret_values
 from incident_runbooks import __version__, schemas
@@ -110,6 +111,7 @@ def complete(request: RunRequest, case: Case, ended: Ended, after_s: float) -> N
         IncidentLock(case.path, run_id=case.run_id, operator=operator()),
         JournalWriter(case.journal, case.run_id, redactor=redactor) as writer,
     ):
+        note_what_is_missing(writer)
         if "run_started" not in types:
             writer.append("run_started", _run_started(request, case))
         if ended.survivors:
