@@ -55,9 +55,11 @@ def resolve(given: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Inve
         UsageError: nothing names one, or what is named cannot be read.
     """
     if given:
-        return _checked([_absolute(source, cwd) for source in given], "--inventory")
+        return _checked([_absolute(source, cwd) for source in _named(given, "--inventory")], "--inventory")
     for variable in (RUNBOOK_VARIABLE, ANSIBLE_VARIABLE):
-        if environ.get(variable):
+        # an empty one of ours is a script's mistake; to Ansible an empty one is none
+        if environ.get(variable) or (variable in environ and variable == RUNBOOK_VARIABLE):
+            _named([environ[variable]], variable)
             return _checked([_absolute(source, cwd) for source in _split(environ[variable], cwd)], variable)
     config = ansible_config(environ, cwd)
     if config.inventory:
@@ -89,7 +91,7 @@ def ansible_config(environ: Mapping[str, str], cwd: Path) -> AnsibleConfig:
 
     def paths(key: str, separator: str) -> tuple[str, ...]:
         parts = parser.get("defaults", key, fallback="").split(separator)
-        return tuple(_absolute(_unquoted(part), path.parent, cwd) for part in parts if part.strip())
+        return tuple(_absolute(_unquoted(part), path.parent, cwd) for part in parts if _unquoted(part).strip())
 
     callbacks = parser.get("defaults", "callbacks_enabled", fallback="").split(",")
     return AnsibleConfig(
@@ -121,6 +123,12 @@ def _config_path(environ: Mapping[str, str], cwd: Path) -> Path | None:
         named = Path(_absolute(environ["ANSIBLE_CONFIG"], cwd))
         candidates.insert(0, named / "ansible.cfg" if named.is_dir() else named)
     return next((path for path in candidates if path.exists() and os.access(path, os.R_OK)), None)
+
+
+def _named(sources: Sequence[str], origin: str) -> Sequence[str]:
+    if not all(source.strip(" \t\n,") for source in sources):
+        raise UsageError(f"Looking for the inventory: {origin} is empty", hint="name one, or leave it out")
+    return sources
 
 
 def _checked(sources: list[str], origin: str) -> Inventory:

@@ -138,6 +138,33 @@ def test_history_says_what_the_incident_came_to_and_not_its_last_result_alone(ru
     assert "the incident: failed" in shown
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *((command, "") for command in ("show", "verify", "report", "approve -o x", "notify", "post-incident")),
+        *((command, " ") for command in ("show", "verify", "report")),
+        ("rollback --check", ""),
+        ("history --type", ""),
+        ("history --since", ""),
+        ("show --run", ""),
+        ("report -o", ""),
+        ("lab status --dir", ""),
+        ("run fixture -i x, --incident", ""),
+        ("run fixture -i", ""),
+        ("post-incident ID --done", ""),
+        ("approve ID -o", ""),
+    ],
+    ids="'".join,
+)
+def test_an_empty_value_names_nothing(runbook: Any, directory: Path, arguments: tuple[str, str]) -> None:
+    """In a script it is a variable that was not set; the latest incident would be somebody else's."""
+    words = [directory.name if word == "ID" else word for word in arguments[0].split()]
+    said = runbook(*words, arguments[1], environment={"RUNBOOK_INVENTORY": str(runbook.inventory)})
+    assert said.code == 2, said
+    assert len(said.stderr.splitlines()) == 1
+    assert [path.name for path in (runbook.home / "incidents").iterdir()] == [directory.name]
+
+
 @pytest.mark.parametrize("arguments", [("--since", "soon"), ("--type", "nothing"), ("--limit", "-1")], ids=" ".join)
 def test_history_says_what_it_does_not_understand(runbook: Any, arguments: tuple[str, ...]) -> None:
     said = runbook("history", *arguments)

@@ -95,6 +95,34 @@ def test_no_inventory_says_what_to_set(place: Path) -> None:
     assert "RUNBOOK_INVENTORY" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("given", "environ"),
+    [
+        ([""], {}),
+        ([" "], {}),
+        (["hosts.ini", ""], {}),
+        ([" , "], {}),
+        ([], {"RUNBOOK_INVENTORY": ""}),
+        ([], {"RUNBOOK_INVENTORY": " "}),
+        ([], {"RUNBOOK_INVENTORY": ","}),
+        ([], {"ANSIBLE_INVENTORY": " "}),
+    ],
+)
+def test_an_empty_inventory_is_not_the_current_directory(
+    place: Path, given: list[str], environ: dict[str, str]
+) -> None:
+    (place / "work" / "ansible.cfg").write_text("[defaults]\ninventory = ../hosts.ini\n")
+    for work in (place, place / "work"):
+        with pytest.raises(UsageError, match=f"{next(iter(environ), '--inventory')} is empty"):
+            inventory.resolve(given, environ, work)
+
+
+def test_an_empty_one_in_an_ansible_cfg_is_none(place: Path) -> None:
+    (place / "ansible.cfg").write_text('[defaults]\ninventory = ""\n')
+    with pytest.raises(UsageError, match="none is named"):
+        inventory.resolve([], {"ANSIBLE_INVENTORY": ""}, place)
+
+
 def test_a_missing_inventory_is_named(place: Path) -> None:
     with pytest.raises(UsageError) as caught:
         inventory.resolve(["nowhere.yml"], {}, place)

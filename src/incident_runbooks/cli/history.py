@@ -61,9 +61,9 @@ def history(kind: str | None, since: str | None, limit: int, output: str | None)
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
     from incident_runbooks import catalogue  # noqa: PLC0415
 
-    name = catalogue.get(kind).name if kind else None
+    name = None if kind is None else catalogue.get(kind).name
     now = dt.datetime.now(dt.UTC)
-    after = _moment(since, now) if since else None
+    after = None if since is None else _moment(since, now)
     try:
         found = [
             incident

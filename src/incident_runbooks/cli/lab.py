@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from incident_runbooks.cli.completion import complete_fault
-from incident_runbooks.cli.options import Answer, Command, output_option
+from incident_runbooks.cli.options import Answer, Command, Value, output_option
 from incident_runbooks.errors import UsageError
 from incident_runbooks.lab import directory, inventory
 from incident_runbooks.lab.faults import FAULTS
@@ -28,7 +28,8 @@ def directory_option(command: Command) -> Command:
     return click.option(
         "--dir",
         "path",
-        type=click.Path(path_type=Path),
+        type=Value("path"),
+        callback=lambda _ctx, _param, value: None if value is None else Path(value),
         metavar="DIRECTORY",
         help=f"The lab's directory; two labs have two. [default: {directory.VARIABLE}, or among your state files]",
     )(command)

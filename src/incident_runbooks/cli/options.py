@@ -122,6 +122,8 @@ def _has_reserved(data: Any) -> bool:
 
 
 def _path(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a path")
     return str(Path(text).expanduser().absolute())
 
 

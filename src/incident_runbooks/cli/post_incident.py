@@ -167,6 +167,8 @@ def _follow_up(word: str, titles: Sequence[str]) -> str:
         same,
     )
 
+    if not word.strip():
+        raise UsageError("Looking for a follow-up: none is named", hint="give its number, or its title")
     if word.isdecimal() and 0 < int(word) <= len(titles):
         return titles[int(word) - 1]
     exact = [title for title in titles if same(title) == same(word)]

@@ -71,6 +71,8 @@ def report(incident: str | None, form: str | None, to: Path | None, *, force: bo
         raise RunbookError(error.message) from error
     code = _checked(record) if wanted == "json" else EXIT_OK
     if to is not None and str(to) != "-":
+        if not to.name:
+            raise UsageError("Writing the report: the file is not named", hint="give -o FILE")
         said = {**_written(to, text, force=force), "format": wanted, "incident": path.name}
         return Answer(code, said, lambda _: f"Written: {said['path']}", None)
     if wanted == "json":

@@ -180,7 +180,7 @@ def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
         incident_id=given["incident"],
         verbosity=given["verbose"],
     )
-    if request.incident_id:
+    if request.incident_id is not None:
         continued(request.incident_id, kind.name)
     where = inventory.resolve(given["inventory"], os.environ, _working_directory())
     request = dataclasses.replace(request, inventory=list(where.sources))

@@ -78,7 +78,7 @@ def chosen(incident: str | None) -> Path:
     """
     from incident_runbooks.execution.record import existing  # noqa: PLC0415 - help and completion need no runner
 
-    return existing(incident or _latest())
+    return existing(_latest() if incident is None else incident)
 
 
 def _text(path: Path, records: list[Json], result: Json, colour: bool, *, whole: bool) -> str:
