@@ -165,6 +165,40 @@ def test_an_empty_value_names_nothing(runbook: Any, directory: Path, arguments: 
     assert [path.name for path in (runbook.home / "incidents").iterdir()] == [directory.name]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["run fixture -i x,", "rollback ID -i x, --check", "notify ID -i x,", "report ID -o x.md", "approve ID -o x.json"],
+)
+def test_a_current_directory_that_is_gone_is_said(runbook: Any, directory: Path, line: str) -> None:
+    gone = ["sh", "-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$@"', "sh"]
+    said = runbook(*line.replace("ID", directory.name).split(), prefix=gone)
+    assert (said.code, said.stderr) == (2, "runbook: The current directory does not exist any more; cd elsewhere\n")
+    assert [path.name for path in (runbook.home / "incidents").iterdir()] == [directory.name]
+
+
+def test_a_malformed_ansible_cfg_leaves_no_incident(runbook: Any) -> None:
+    (runbook.cwd / "ansible.cfg").write_text("[defaults\n")
+    said = runbook.run()
+    assert said.code == 2
+    assert "Reading the Ansible configuration" in said.stderr
+    assert not (runbook.home / "incidents").exists()
+
+
+def test_a_run_that_cannot_begin_leaves_no_incident(runbook: Any) -> None:
+    (runbook.home).mkdir(mode=0o700)
+    (runbook.home / "tmp").write_text("a file where its private directory would be")
+    assert runbook.run().code != 0
+    assert list((runbook.home / "incidents").iterdir()) == []
+
+
+def test_a_directory_without_a_record_is_no_incident(runbook: Any, directory: Path) -> None:
+    (directory.parent / "fixture-20990101T000000Z-0000").mkdir()
+    assert [entry["id"] for entry in runbook("history").document] == [directory.name]
+    assert runbook("show").document["incident"]["id"] == directory.name
+    hint = runbook("show", "fixture-20990101T000000Z-0000").stderr
+    assert hint.endswith(f"the newest are: {directory.name}\n")
+
+
 @pytest.mark.parametrize("arguments", [("--since", "soon"), ("--type", "nothing"), ("--limit", "-1")], ids=" ".join)
 def test_history_says_what_it_does_not_understand(runbook: Any, arguments: tuple[str, ...]) -> None:
     said = runbook("history", *arguments)

@@ -68,7 +68,9 @@ def history(kind: str | None, since: str | None, limit: int, output: str | None)
         found = [
             incident
             for incident in incidents.list_incidents()
-            if (name in (None, incident.type)) and (after is None or incident.opened_at >= after)
+            if name in (None, incident.type)
+            and (after is None or incident.opened_at >= after)
+            and (incident.journal.is_file() or incident.result.is_file())  # else nothing was recorded
         ]
     except IncidentsError as error:
         raise RunbookError(error.message) from error

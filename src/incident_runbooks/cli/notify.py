@@ -15,6 +15,7 @@ from incident_runbooks.cli.completion import complete_file, complete_incident
 from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
 from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.outcomes import EXIT_OK, exit_code
+from incident_runbooks.working_directory import working_directory
 
 _PLAYBOOK = "notify"
 _TIMEOUT_S = 120
@@ -68,7 +69,7 @@ def _sent(path: Path, given: dict[str, Any]) -> Answer:
     from incident_runbooks import collection, execution  # noqa: PLC0415
     from incident_runbooks.render.outbox import render_outbox  # noqa: PLC0415
 
-    where = inventory.resolve(given["inventory"], os.environ, Path.cwd())
+    where = inventory.resolve(given["inventory"], os.environ, working_directory())
     variables: dict[str, Any] = {"incident": path.name}
     variables |= {f"runbook_send_{name}": True for name in _SEND if given[name]}
     if given["update"] is not None:

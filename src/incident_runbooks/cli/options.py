@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from incident_runbooks.working_directory import absolute
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 TEXT = "text"
@@ -124,7 +126,7 @@ def _has_reserved(data: Any) -> bool:
 def _path(text: str) -> str:
     if not text.strip():
         raise ValueError("a path")
-    return str(Path(text).expanduser().absolute())
+    return str(absolute(Path(text)))
 
 
 _CONVERT: dict[str, Callable[[str], Any]] = {

@@ -14,6 +14,7 @@ from incident_runbooks.cli.completion import complete_file, complete_incident
 from incident_runbooks.cli.options import JSON, TEXT, Answer
 from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.outcomes import EXIT_INTERNAL, EXIT_OK
+from incident_runbooks.working_directory import absolute
 
 FORMATS = ("markdown", "html", "json", "ics")
 _BY_ENDING = {
@@ -99,7 +100,7 @@ def _written(path: Path, text: str, *, force: bool) -> dict[str, Any]:
         write_private,
     )
 
-    path = path.expanduser().absolute()
+    path = absolute(path)
     try:
         if not force:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -7,7 +7,6 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from incident_runbooks.catalogue import IncidentType
 from incident_runbooks.cli.completion import complete_acted, complete_file, complete_incident
 from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
 from incident_runbooks.errors import UsageError
+from incident_runbooks.working_directory import working_directory
 
 if TYPE_CHECKING:
     from incident_runbooks.execution import RunRequest
@@ -72,7 +72,7 @@ def rollback(incident: str, **given: Any) -> Answer:
     path = existing(incident)
     kind = catalogue.get(incidents.type_of(path.name))
     _require_sense(kind, given, terminal=prompt.is_terminal())
-    where = inventory.resolve(given["inventory"], os.environ, Path.cwd())
+    where = inventory.resolve(given["inventory"], os.environ, working_directory())
     request = execution.RunRequest(
         incident_type=kind,
         inventory=list(where.sources),

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +21,7 @@ from incident_runbooks.cli import completion
 from incident_runbooks.cli.options import Answer, Value
 from incident_runbooks.cli.run_options import approvals, common_options, detected_at, require_sense, text
 from incident_runbooks.errors import UsageError
+from incident_runbooks.working_directory import working_directory
 
 
 class IncidentGroup(click.Group):
@@ -144,15 +144,6 @@ def _shown(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (dict, bool)) else str(value)
 
 
-def _working_directory() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError as error:
-        raise UsageError(
-            "Running an incident: the current directory does not exist any more", hint="cd elsewhere"
-        ) from error
-
-
 def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     # help needs neither Ansible nor psutil
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
@@ -182,7 +173,7 @@ def _run(kind: IncidentType, ctx: click.Context, **given: Any) -> Answer:
     )
     if request.incident_id is not None:
         continued(request.incident_id, kind.name)
-    where = inventory.resolve(given["inventory"], os.environ, _working_directory())
+    where = inventory.resolve(given["inventory"], os.environ, working_directory())
     request = dataclasses.replace(request, inventory=list(where.sources))
 
     def execute(asked: execution.RunRequest) -> dict[str, Any]:

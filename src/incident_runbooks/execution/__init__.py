@@ -23,6 +23,7 @@ from incident_runbooks.execution.private import private_directory, short_directo
 from incident_runbooks.execution.record import Follower, complete, continued, result_of
 from incident_runbooks.execution.request import Approvals, Case, RunRequest
 from incident_runbooks.processes import ProcessTree
+from incident_runbooks.working_directory import working_directory
 
 __all__ = ["Approvals", "RunRequest", "execute"]
 
@@ -34,16 +35,17 @@ def execute(request: RunRequest) -> dict[str, Any]:
     recorded as ``failed``.
 
     Raises:
-        UsageError: there is no incident of the id, or it is of another type.
+        UsageError: there is no incident of the id, or it is of another type; the ansible.cfg in force is malformed.
         LockedError: another run holds the incident.
         RunbookError: the incident cannot be recorded.
     """
     started = time.monotonic()
-    with _translated(), StopSignals() as signals:
-        case = _open_case(request)
+    cwd = working_directory()
+    config = inventory.ansible_config(os.environ, cwd)  # before anything is opened: it may be malformed
+    with _translated(), StopSignals() as signals, _open_case(request) as case:
         follower = Follower(case, request.on_event)
         with private_directory(case.home, case.run_id) as private, ProcessTree(case.run_id) as tree:
-            playbook = _playbook(request, case, private)
+            playbook = _playbook(request, case, private, config, cwd)
             ended = run_playbook(playbook, tree, started + request.limit_s, signals, follower.follow)
         complete(request, case, ended, time.monotonic() - started)
         follower.follow()
@@ -63,7 +65,19 @@ def _translated() -> Iterator[None]:
         raise RunbookError(f"Running the incident in RUNBOOK_HOME{where}: {error.strerror or error}") from error
 
 
-def _open_case(request: RunRequest) -> Case:
+@contextlib.contextmanager
+def _open_case(request: RunRequest) -> Iterator[Case]:
+    """Open the case; the directory of a new one in which nothing was recorded goes away again."""
+    case = _case(request)
+    try:
+        yield case
+    finally:
+        if request.incident_id is None and not case.journal.exists():
+            with contextlib.suppress(OSError):  # not empty: something was kept
+                case.path.rmdir()
+
+
+def _case(request: RunRequest) -> Case:
     home = incidents.home()
     kind = request.incident_type.name
     if request.incident_id is None:
@@ -78,9 +92,7 @@ def _open_case(request: RunRequest) -> Case:
     return Case(home, incident_id, path, incidents.new_run_id())
 
 
-def _playbook(request: RunRequest, case: Case, private: Path) -> Playbook:
-    cwd = Path.cwd()
-    config = inventory.ansible_config(os.environ, cwd)
+def _playbook(request: RunRequest, case: Case, private: Path, config: inventory.AnsibleConfig, cwd: Path) -> Playbook:
     empty = private / "ansible.cfg"
     empty.touch(mode=0o600)
     forced = environment.forced(

@@ -48,7 +48,8 @@ def existing(incident_id: str, home: Path | None = None) -> Path:
         message = f"Looking for the incident {incident_id}: there is none in {path.parent}"
     except IncidentsError as error:
         message = error.message
-    newest = ", ".join(incident.id for incident in incidents.list_incidents(home)[:_NEWEST])
+    recorded = [incident.id for incident in incidents.list_incidents(home) if incident.journal.is_file()]
+    newest = ", ".join(recorded[:_NEWEST])
     raise UsageError(message, hint=f"the newest are: {newest}" if newest else "no incident was recorded so far")
 
 
