@@ -69,8 +69,10 @@ def failed_result(kind: str | None, error: RunbookError) -> dict[str, Any]:
 
     result: dict[str, Any] = fold([])
     result["incident"]["type"] = kind
-    result["outcome"] = "failed"
-    result["errors"] = [
-        {"code": error.code, "message": error.message, "hint": error.hint, "component": None, "at": None}
-    ]
-    return result
+    return result | failed_document(error)
+
+
+def failed_document(error: RunbookError) -> dict[str, Any]:
+    """Return what is said in JSON by a command that failed and yields no result: these keys mean the same in one."""
+    said = {"code": error.code, "message": error.message, "hint": error.hint, "component": None, "at": None}
+    return {"outcome": "failed", "errors": [said]}

@@ -135,7 +135,7 @@ def test_the_plan_of_a_rollback_is_not_approved(runbook: Any, sent: Path, of: st
         return
     (runbook.cwd / "back.json").write_text(json.dumps(fold(journal.read_bytes(), back)))
     said = approve(runbook, "back.json", "--message", "m")
-    assert (said.code, said.stdout) == (2, "")
+    assert (said.code, said.document["outcome"]) == (2, "failed")
     assert "the plan of a rollback is not approved" in said.stderr
 
 
@@ -152,7 +152,7 @@ def test_the_plan_of_a_rollback_is_not_approved(runbook: Any, sent: Path, of: st
 )
 def test_usage(runbook: Any, sent: Path, arguments: tuple[str, ...], line: str) -> None:
     said = approve(runbook, sent.name, *arguments)
-    assert (said.code, said.stdout) == (2, "")
+    assert (said.code, said.document["outcome"]) == (2, "failed")
     assert line in said.stderr
     assert not (runbook.cwd / "approval.json").exists()
 

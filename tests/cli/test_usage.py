@@ -78,16 +78,60 @@ def test_usage_errors(runbook: Any, arguments: tuple[str, ...], line: str) -> No
     assert not (runbook.home / "incidents").exists(), "nothing was begun"
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lab", "Choosing what to do with the lab: nothing is said; known: up, break, heal, status, down; see: "),
+        ("lab brek", "No such command 'brek'"),
+        ("lab break", "Missing argument 'FAULT'; see: runbook lab break --help"),
+        ("lab break nofault", "unknown fault 'nofault'; see: runbook lab break --help"),
+        ("lab break stripe-key-stal", "unknown fault 'stripe-key-stal'; did you mean 'stripe-key-stale'?"),
+        ("lab heal slack-dwn", "unknown fault 'slack-dwn'; did you mean 'slack-down'?"),
+        ("lab heal pool-exhaustion", "Healing 'pool-exhaustion' alone: it cannot be undone alone"),
+    ],
+)
+def test_the_lab_says_in_a_short_line_what_it_does_not_know(runbook: Any, line: str, said: str) -> None:
+    (only,) = runbook(*line.split()).stderr.splitlines()
+    assert only.startswith(f"runbook: {said}")
+    assert len(only) < 200
+    assert "Usage: runbook lab break [OPTIONS] FAULT\n" in runbook("lab", "break", "--help").stdout
+
+
 def test_in_text_an_error_leaves_stdout_empty(runbook: Any) -> None:
     said = runbook("run", "nothing", "--output", "text")
     assert (said.code, said.stdout) == (2, "")
     assert len(said.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [("lst",), ("list", "--output", "xml")])
-def test_commands_without_a_result_document_print_none(runbook: Any, arguments: tuple[str, ...]) -> None:
-    said = runbook(*arguments)
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("lst", "list --output xml", "list --output json --bogus", "history --limit x", "verify nonsense"),
+        *("approve nonsense -o x", "lab", "lab break nothing", "lab status --bogus", "report nonsense --format json"),
+        *("report nonsense --format=json", "report nonsense -o x.md", "report nonsense -ox.md", "report --to x.md"),
+        *("rollback nonsense", "notify nonsense --check", "post-incident nonsense", "demo nonsense"),
+    ],
+)
+def test_an_error_is_one_document_whatever_the_command(runbook: Any, line: str) -> None:
+    said = runbook(*line.split())
+    assert said.code == 2
+    (error,) = said.document["errors"]
+    assert (said.document["outcome"], error["code"]) == ("failed", "usage")
+    assert error["message"] in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("list --bogus --output text", "completion basch", "completion"),  # a shell would execute a document
+        *("report nonsense", "report nonsense --format html", "report nonsense -o -"),  # it is no JSON that is wanted
+    ],
+)
+def test_where_no_json_is_waited_for_an_error_leaves_stdout_empty(runbook: Any, line: str) -> None:
+    said = runbook(*line.split())
     assert (said.code, said.stdout) == (2, "")
+    assert len(said.stderr.splitlines()) == 1
 
 
 def test_an_unreadable_inventory(runbook: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from incident_runbooks.cli.completion import complete_fault
 from incident_runbooks.cli.options import Answer, Command, Value, output_option
@@ -44,7 +45,49 @@ def postgres_option(command: Command) -> Command:
     )(command)
 
 
-@click.group()
+class LabGroup(click.Group):
+    """The lab's commands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse an empty line in words that help."""
+        if not args and not ctx.resilient_parsing:
+            raise UsageError(
+                f"Choosing what to do with the lab: nothing is said; known: {', '.join(self.commands)}",
+                hint="see: runbook lab --help",
+            )
+        return super().parse_args(ctx, args)
+
+
+class Fault(click.ParamType):  # type: ignore[type-arg]  # no generic class in the oldest click allowed
+    """The name of a fault.
+
+    Args:
+        alone: only those that can be undone alone.
+    """
+
+    name = "fault"
+
+    def __init__(self, *, alone: bool = False) -> None:
+        self._known = [name for name, each in FAULTS.items() if each.undo or not alone]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the name, or say which is near it."""
+        if value in self._known:
+            return str(value)
+        if value in FAULTS:
+            raise UsageError(f"Healing {value!r} alone: it cannot be undone alone", hint="runbook lab heal undoes all")
+        from difflib import get_close_matches  # noqa: PLC0415 - only a mistyped name pays for it
+
+        close = get_close_matches(str(value).replace("_", "-"), self._known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see: runbook lab break --help"
+        raise UsageError(f"unknown fault {value!r}", hint=hint)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Complete to the names."""
+        return [CompletionItem(name) for name in self._known if name.startswith(incomplete)]
+
+
+@click.group(cls=LabGroup)
 def lab() -> None:
     """Rehearse incidents against real services on this machine.
 
@@ -97,7 +140,7 @@ def up(
 @lab.command(
     name="break", epilog="\b\nFaults:\n" + "\n".join(f"  {name}: {each.what}" for name, each in FAULTS.items())
 )
-@click.argument("fault", type=click.Choice(list(FAULTS)), shell_complete=complete_fault)
+@click.argument("fault", metavar="FAULT", type=Fault(), shell_complete=complete_fault)
 @directory_option
 @output_option
 def break_(path: Path | None, fault: str, output: str | None) -> Answer:
@@ -109,7 +152,7 @@ def break_(path: Path | None, fault: str, output: str | None) -> Answer:
 
 
 @lab.command()
-@click.argument("fault", required=False, type=click.Choice([name for name, each in FAULTS.items() if each.undo]))
+@click.argument("fault", metavar="[FAULT]", required=False, type=Fault(alone=True))
 @directory_option
 @output_option
 def heal(path: Path | None, fault: str | None, output: str | None) -> Answer:

@@ -16,7 +16,7 @@ import click
 from incident_runbooks import __version__
 from incident_runbooks.cli.options import Answer, output_in, to_json, wants_colour, wants_json
 from incident_runbooks.errors import RunbookError, UsageError
-from incident_runbooks.outcomes import EXIT_INTERNAL, EXIT_SIGINT, EXIT_USAGE, failed_result
+from incident_runbooks.outcomes import EXIT_INTERNAL, EXIT_SIGINT, EXIT_USAGE, failed_document, failed_result
 
 _LONGEST, _LONGEST_TYPE = 2000, 100
 
@@ -27,12 +27,14 @@ class Entry(NamedTuple):
     Attributes:
         target: ``module:attribute``.
         help: the command's own short help, so that ``--help`` need not import it.
-        document: it yields a result document, so stdout carries one also when it fails.
+        document: it yields a result document, so stdout carries one also when it fails; else a short one.
+        script: it prints for a shell, which would execute a document.
     """
 
     target: str
     help: str
     document: bool = False
+    script: bool = False
 
 
 COMMANDS = {
@@ -69,7 +71,9 @@ COMMANDS = {
         "incident_runbooks.cli.demo:demo", "Rehearse one incident: break, diagnose, remediate, verify.", document=True
     ),
     "completion": Entry(
-        "incident_runbooks.cli.completion:completion", "Print the script that completes commands in your shell."
+        "incident_runbooks.cli.completion:completion",
+        "Print the script that completes commands in your shell.",
+        script=True,
     ),
 }
 
@@ -181,18 +185,20 @@ def _as_runbook_error(error: BaseException) -> RunbookError:
 
 
 def _report(error: RunbookError, given: Sequence[str], trace: str) -> int:
-    """Say the error on stderr, and on stdout too where a pipe waits for a result document."""
+    """Say the error on stderr, and on stdout too where JSON is waited for."""
     from incident_runbooks.render.neutral import one_line  # noqa: PLC0415 - only an error pays for it
 
     error.message, trace = _redacted(error.message), _redacted(trace)
     line = error.message if error.hint is None else f"{error.message}; {error.hint}"
     with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed
         print(f"{trace}runbook: {one_line(line, _LONGEST)}", file=sys.stderr)
-    names = [argument for argument in given if not argument.startswith("-")]
-    entry = COMMANDS.get(names[0]) if names else None
-    if entry is None or not entry.document or not wants_json(output_in(given)):
+    name = next((argument for argument in given if not argument.startswith("-")), "")
+    entry = COMMANDS.get(name)
+    if (entry is not None and entry.script) or not wants_json(output_in(given, report=name == "report")):
         return error.exit_code
-    return _write(to_json(failed_result(_type_in(names[0], given), error)), error.exit_code)
+    with_result = entry is not None and entry.document
+    document = failed_result(_type_in(name, given), error) if with_result else failed_document(error)
+    return _write(to_json(document), error.exit_code)
 
 
 def _redacted(text: str) -> str:

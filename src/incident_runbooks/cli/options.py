@@ -152,17 +152,33 @@ def verbose_option(command: Command) -> Command:
     return click.option("-v", "--verbose", count=True, help="Say more on stderr.")(command)
 
 
-def output_in(arguments: Sequence[str]) -> str | None:
-    """Return what ``--output`` says in *arguments*, also where the rest of them cannot be parsed."""
+def output_in(arguments: Sequence[str], *, report: bool = False) -> str | None:
+    """Return what ``--output`` says in *arguments*, also where the rest of them cannot be parsed.
+
+    Args:
+        report: they are of ``runbook report``, which prints the report itself unless it writes a file.
+    """
+    if report:
+        if _value_in(arguments, "--format") == JSON:
+            return JSON
+        return TEXT if _value_in(arguments, "--to", "-o") in (None, "-") else None
+    said = _value_in(arguments, "--output")
+    return said if said in (TEXT, JSON) else None
+
+
+def _value_in(arguments: Sequence[str], *names: str) -> str | None:
     said = None
     for position, argument in enumerate(arguments):
         if argument == "--":
             break
-        if argument.startswith("--output="):
-            said = argument.partition("=")[2]
-        elif argument == "--output":
+        name, separator, value = argument.partition("=")
+        if argument in names:
             said = arguments[position + 1] if position + 1 < len(arguments) else None
-    return said if said in (TEXT, JSON) else None
+        elif separator and name in names:
+            said = value
+        elif argument.startswith("-o") and "-o" in names:
+            said = argument[2:]
+    return said
 
 
 def wants_json(output: str | None) -> bool:
