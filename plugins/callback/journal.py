@@ -31,6 +31,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_l
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_beginning import (
     beginning,
+    hosts_hint,
     in_check_mode,
     inventory_sources,
     login_name,
@@ -182,7 +183,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
             self._recorder.error(
                 "no_hosts",
                 f"Examining the hosts {self._pattern!r}: the inventory has none of them",
-                hint="check the inventory and --limit; ansible-inventory --graph shows its hosts",
+                hint=hosts_hint(),
             )
 
     @_or_stop

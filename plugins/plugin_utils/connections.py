@@ -155,7 +155,7 @@ def settings(
         allowed: the module's options.
 
     Raises:
-        IncidentsError: the component's host says nothing of where the system is.
+        IncidentsError: the component's host says nothing of where the system is, or leaves out what is required.
     """
     if connection.addresses.intersection(name for name, value in given.items() if value not in (None, "")):
         return {}
@@ -170,6 +170,10 @@ def settings(
     replaced = {name for variable, name in connection.replaces.items() if source.get(variable)}
     options = {option: name for option, name in options.items() if name not in replaced}
     added = {option: source[name] for option, name in options.items() if source.get(name) not in (None, "")}
+    for option, name in options.items():
+        if allowed[option].get("required") and option not in added and option not in given:
+            where = connection.component
+            raise IncidentsError(f"Reading how {where} is reached: set {name} on the inventory host {where}")
     return {option: value for option, value in added.items() if option not in given}
 
 

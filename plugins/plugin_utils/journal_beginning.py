@@ -7,6 +7,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def in_check_mode() -> bool:
 def inventory_sources() -> list[str]:
     """Return what ``--inventory`` or the configuration names."""
     return [str(source) for source in context.CLIARGS.get("inventory") or ()]
+
+
+def hosts_hint() -> str:
+    """Return how to see which hosts the inventory has, and what may have left them out."""
+    sources = "".join(f" -i {shlex.quote(source)}" for source in inventory_sources())
+    left_out = "check --limit, and the inventory" if context.CLIARGS.get("subset") else "check the inventory"
+    return f"{left_out}: ansible-inventory{sources} --graph shows its hosts"
 
 
 def login_name() -> str:

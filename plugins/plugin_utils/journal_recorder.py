@@ -34,8 +34,11 @@ _DURABLE = frozenset({"plan", "action", "error"})
 
 _EXAMINING = frozenset({"diagnose", "remediate"})  # modes in which something must be found
 
-NO_FINDINGS = "each component is a host of that name in the inventory; --tags and --start-at-task may leave checks out"
-NO_PLAN = "the plan is made on localhost; --limit and --tags may leave it out"
+NO_FINDINGS = (
+    "each component is a host of that name in the inventory; "
+    "with ansible-playbook, --tags and --start-at-task may leave checks out"
+)
+NO_PLAN = "the plan is made on localhost; with ansible-playbook, --limit and --tags may leave it out"
 
 
 @dataclass(frozen=True)

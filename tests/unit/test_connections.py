@@ -52,6 +52,14 @@ def test_a_task_that_names_a_system_gets_nothing_of_another_one() -> None:
     assert added(KUBERNETES, {"namespace": "other"}, {"backend": {"kubernetes_api_key": "t"}}) == {}
 
 
+def test_what_is_required_is_named_as_the_inventory_calls_it() -> None:
+    hosts = {"backend": {"kubernetes_kubeconfig": "/etc/kube", "kubernetes_namespace": ""}}
+    with pytest.raises(IncidentsError, match="set kubernetes_namespace on the inventory host backend"):
+        added(KUBERNETES, {}, hosts)
+    hosts["backend"]["kubernetes_namespace"] = "prod"
+    assert added(KUBERNETES, {}, hosts) == {"kubeconfig": "/etc/kube", "namespace": "prod"}
+
+
 def test_what_a_task_gives_wins_over_the_inventory() -> None:
     hosts = {"postgres": {"postgres_host": "db", "postgres_user": "ops"}}
     assert added(POSTGRES, {"login_user": "me"}, hosts) == {"login_host": "db"}

@@ -9,16 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible import context
 
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import journal as journal_module
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal import (
     read_journal,
 )
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_beginning import hosts_hint
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_recorder import Recorder, Step, StepEnd
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_steps import can_change, may_record
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction import Redactor
 
 RUN = "run-20261123T231455Z-0001"
+
+
+@pytest.mark.parametrize(("subset", "also"), [(None, "check the inventory"), ("x", "check --limit, and the inventory")])
+def test_no_hosts_says_how_to_see_them(subset: str | None, also: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"inventory": ["/a b.yml"], "subset": subset})
+    assert hosts_hint() == f"{also}: ansible-inventory -i '/a b.yml' --graph shows its hosts"
 
 
 class Disk:

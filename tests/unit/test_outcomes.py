@@ -55,8 +55,11 @@ Traceback (most recent call last):
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_of_ansibles_output_only_messages_are_taken(verbose: bool) -> None:
-    why = explain(OUTPUT.splitlines(), lambda text: text.replace("canary-4", "[redacted]"), verbose=verbose)
+    why = explain(
+        OUTPUT.splitlines(), lambda text: text.replace("canary-4", "[redacted]"), ["/a b", "c"], verbose=verbose
+    )
     assert why.code == "usage"
+    assert why.hint == "check it with: ansible-inventory -i '/a b' -i c --graph"
     assert "(Origin: /etc/inventory.yml:6:2)" in why.cause
     assert "with [redacted]" in why.cause
     assert ("got (not shown)" in why.cause) is verbose

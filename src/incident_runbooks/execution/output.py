@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MARK = re.compile(r"^\[?(ERROR|WARNING|DEPRECATION WARNING)\]?[:!] *(.*)$")
@@ -28,7 +29,9 @@ class Explanation:
     hint: str | None
 
 
-def explain(output: Iterable[str], redacted: Callable[[str], str], *, verbose: bool = False) -> Explanation:
+def explain(
+    output: Iterable[str], redacted: Callable[[str], str], inventory: Sequence[str] = (), *, verbose: bool = False
+) -> Explanation:
     """Return the reason that ansible-playbook gave.
 
     Of its text only messages are taken: what it quotes of a file, below ``Origin:``, can be a password.
@@ -36,6 +39,7 @@ def explain(output: Iterable[str], redacted: Callable[[str], str], *, verbose: b
     Args:
         output: its last lines.
         redacted: takes out known secrets.
+        inventory: what was given to it.
         verbose: add the warnings to the errors.
     """
     errors: list[str] = []
@@ -46,7 +50,8 @@ def explain(output: Iterable[str], redacted: Callable[[str], str], *, verbose: b
         parsers = [text for text in warnings if "inventory" in text]
         located = [text for text in parsers if _PLACE.search(text)]  # of the parser that came furthest
         causes = parsers if verbose else located[:1] or parsers
-        return Explanation("usage", _joined([*errors, *causes]), "check it with: ansible-inventory --graph")
+        sources = "".join(f" -i {shlex.quote(source)}" for source in inventory)
+        return Explanation("usage", _joined([*errors, *causes]), f"check it with: ansible-inventory{sources} --graph")
     if any("vault" in text.lower() and "secret" in text.lower() for text in errors):
         return Explanation("usage", _joined(errors), "set ANSIBLE_VAULT_PASSWORD_FILE")
     said = [*errors, *warnings] if verbose else errors or warnings

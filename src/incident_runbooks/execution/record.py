@@ -126,7 +126,7 @@ def complete(request: RunRequest, case: Case, ended: Ended, after_s: float) -> N
 
 
 def _never_began(request: RunRequest, ended: Ended, redactor: Redactor) -> dict[str, Any]:
-    why = explain(ended.output, redactor.text, verbose=request.verbosity > 0)
+    why = explain(ended.output, redactor.text, request.inventory, verbose=request.verbosity > 0)
     return _error(why.code, f"Running {request.playbook_name} on {', '.join(request.inventory)}: {why.cause}", why.hint)
 
 
