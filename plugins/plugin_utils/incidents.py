@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import re
 import secrets
@@ -28,6 +29,13 @@ _INCIDENT_ID = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)-(\d{8}T\d{6}Z)-[0-9a
 _RUN_ID = re.compile(r"run-\d{8}T\d{6}Z-[0-9a-f]{4}")
 _LONGEST_ID = 120
 _ATTEMPTS = 20
+_UNUSABLE = frozenset(
+    {errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG}
+)
+
+
+class HomeError(IncidentsError):
+    """RUNBOOK_HOME, or a place in it, is not what it has to be: the operator can mend it."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,9 @@ def open_incident(incident_id: str, base: Path | None = None) -> Path:
         for directory in (path.parent, path):
             _private(directory)
     except OSError as error:
-        raise IncidentsError(f"Making the incident directory {path}: {error.strerror}; check RUNBOOK_HOME") from error
+        raise _of_the_home(
+            error, f"Making the incident directory {path}: {error.strerror}; check RUNBOOK_HOME"
+        ) from error
     return path
 
 
@@ -180,10 +190,19 @@ def list_incidents(base: Path | None = None) -> list[Incident]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise IncidentsError(f"Reading the incidents in {folder}: {error.strerror}") from error
+        raise _of_the_home(error, f"Reading the incidents in {folder}: {error.strerror}; check RUNBOOK_HOME") from error
     matches = [match for match in map(_INCIDENT_ID.fullmatch, names) if match]
     matches.sort(key=lambda match: (match[2], match[0]), reverse=True)
     return [_incident(match[0], match[1], match[2], folder / match[0]) for match in matches]
+
+
+def cannot_be_used(error: OSError) -> bool:
+    """Whether a place is of the wrong kind, or not permitted; else the disk is full, or broken."""
+    return error.errno in _UNUSABLE
+
+
+def _of_the_home(error: OSError, message: str) -> IncidentsError:
+    return HomeError(message) if cannot_be_used(error) else IncidentsError(message)
 
 
 def write_private(path: Path, text: str) -> None:

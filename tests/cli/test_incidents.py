@@ -75,6 +75,25 @@ def test_a_file_is_private_and_never_overwritten_unasked(runbook: Any, directory
     assert "Traceback" not in missing.stderr
 
 
+def test_an_ending_of_no_format_is_refused(runbook: Any, directory: Path) -> None:
+    said = runbook("report", "-o", "out.pdf")
+    assert (said.code, (runbook.cwd / "out.pdf").exists()) == (2, False)
+    assert ".pdf is the ending of no format; add --format, one of markdown, html, json, ics" in said.stderr
+    for arguments in (("-o", "out.pdf", "--format", "html"), ("-o", "out"), ("-o", "out.MD")):
+        assert runbook("report", directory.name, *arguments).code == 0
+    assert (runbook.cwd / "out.pdf").read_text().startswith("<!DOCTYPE html>")
+    assert all((runbook.cwd / name).read_text().startswith("# Incident Report") for name in ("out", "out.MD"))
+
+
+def test_a_calendar_without_entries_says_so(runbook: Any, directory: Path) -> None:
+    assert runbook("report", "--format", "ics").stderr == ""
+    healthy = runbook.run().document["incident"]["id"]
+    said = runbook("report", healthy, "--format", "ics")
+    assert said.code == 0
+    assert "BEGIN:VEVENT" not in said.stdout
+    assert said.stderr.startswith("Nothing is due, so the calendar has no entries")
+
+
 def test_history_lists_the_newest_first(runbook: Any, directory: Path, remediated: dict[str, Any]) -> None:
     other = runbook.run("--status", "ok").document
     shutil.copytree(directory, directory.with_name("fixture-20200101T000000Z-0001"))

@@ -194,15 +194,31 @@ def test_a_reader_that_goes_away_changes_nothing(runbook: Any) -> None:
     assert result["findings"][0]["data"]["names"] == [], "one empty value is the empty list"
 
 
+PRINTING = ["list", "--help", "--version", "completion bash", "run fixture --help", "lab break --help"]
+
+
+@pytest.mark.parametrize("line", PRINTING)
+def test_nobody_reads_what_is_only_printed(runbook: Any, line: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = runbook(*line.split(), stdout=writer)
+    os.close(writer)
+    assert (said.code, said.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_behind_stdout_is_said(runbook: Any) -> None:
+@pytest.mark.parametrize("line", PRINTING)
+def test_a_full_disk_behind_stdout_is_said(runbook: Any, line: str) -> None:
     with Path("/dev/full").open("w") as full:
-        said = runbook("list", stdout=full)
+        said = runbook(*line.split(), stdout=full)
     assert said.code == 1
     assert said.stderr == "runbook: Writing to stdout: No space left on device\n"
 
 
-@pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+@pytest.mark.parametrize(
+    ("extra", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
 def test_colours_on_a_terminal(runbook: Any, extra: dict[str, str], coloured: bool) -> None:
     leader, follower = pty.openpty()
     said = runbook("run", "fixture", "--approve", "x", environment=extra, stdout=follower, stderr=follower)

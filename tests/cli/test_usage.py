@@ -187,6 +187,18 @@ def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(runbook: Any
 def test_a_home_that_cannot_be_written(runbook: Any) -> None:
     runbook.home.write_text("a file")
     said = runbook.run()
-    assert said.code == 1
-    assert said.document["errors"][0]["code"] == "internal"
+    assert said.code == 2
+    assert said.document["errors"][0]["code"] == "usage"
     assert str(runbook.home) in said.stderr
+    assert said.stderr.endswith("; check RUNBOOK_HOME\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["history", "show", "verify", "report --format json", "rollback fixture-20260101T000000Z-0000 -i x, --check"],
+)
+def test_a_home_that_is_no_directory(runbook: Any, line: str) -> None:
+    said = runbook(*line.split(), environment={"RUNBOOK_HOME": "/dev/null"})
+    assert said.code == 2
+    assert said.document["errors"][0]["code"] == "usage"
+    assert said.stderr == "runbook: Reading the incidents in /dev/null/incidents: Not a directory; check RUNBOOK_HOME\n"

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from incident_runbooks import catalogue
+from incident_runbooks.cli import list as list_command
 from incident_runbooks.render.details import listed, results
 from incident_runbooks.render.neutral import fit, neutral, one_line, width
 from incident_runbooks.render.table import table
@@ -41,6 +43,18 @@ def test_a_table_keeps_its_columns() -> None:
     text = table(["A", "B"], [["x\ny", "1"], ["漢", HOSTILE]])
     assert len(text.splitlines()) == 3
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("wide", [0, 90, 119, 120, 200])
+def test_the_list_of_incident_types_shows_every_remediation(wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_command, "columns", lambda: wide)
+    types = catalogue.incident_types()
+    text = list_command._text(types)
+    said = " ".join(text.split())
+    for kind in types:
+        assert all(f"{item.id} ({item.risk})" in said for item in kind.remediations), kind.name
+    assert wide == 0 or max(map(len, text.splitlines())) <= wide
+    assert wide > 0 or len(text.splitlines()) == 1 + len(types)
 
 
 def test_the_last_column_of_a_table_continues_below_itself() -> None:

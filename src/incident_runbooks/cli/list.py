@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
@@ -10,8 +11,13 @@ import click
 from incident_runbooks import catalogue
 from incident_runbooks.cli.options import Answer, output_option
 from incident_runbooks.outcomes import EXIT_OK
+from incident_runbooks.render.style import columns
 from incident_runbooks.render.table import table
 from incident_runbooks.render.text import duration
+
+_HEAD = ("TYPE", "TITLE", "SEVERITY", "PRIORITY", "SLA", "REMEDIATIONS (RISK)")
+_LINE = 1000
+_NARROW = 120  # columns, below which the last one of the table would be no wider than two words
 
 
 @click.command("list")
@@ -40,15 +46,20 @@ def _plain(kind: catalogue.IncidentType) -> dict[str, Any]:
 
 
 def _text(types: list[catalogue.IncidentType]) -> str:
+    """Return the table; on a narrow terminal the remediations stand below their type."""
     rows = [
-        [
-            kind.name,
-            kind.title,
-            kind.severity,
-            kind.priority,
-            duration(kind.sla_target_s),
-            ", ".join(f"{item.id} ({item.risk})" for item in kind.remediations),
-        ]
+        [kind.name, kind.title, kind.severity, kind.priority, duration(kind.sla_target_s), _remediations(kind)]
         for kind in types
     ]
-    return table(["TYPE", "TITLE", "SEVERITY", "PRIORITY", "SLA", "REMEDIATIONS (RISK)"], rows)
+    wide = columns()
+    if not 0 < wide < _NARROW:
+        return table(_HEAD, rows, last=_LINE, columns=wide)
+    first, *lines = table(_HEAD[:-1], [row[:-1] for row in rows]).splitlines()
+    for row, line in zip(rows, lines, strict=True):
+        below = textwrap.fill(row[-1], wide, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        first = "\n".join([first, line, *([below] if below else [])])
+    return first
+
+
+def _remediations(kind: catalogue.IncidentType) -> str:
+    return ", ".join(f"{item.id} ({item.risk})" for item in kind.remediations)

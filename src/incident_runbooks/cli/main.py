@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -143,10 +144,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # text from outside may not fit the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
     try:
+        if _only_prints(given):
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                code = int(cli.main(args=given, prog_name="runbook", standalone_mode=False) or 0)
+            return _write(printed.getvalue().removesuffix("\n"), code)
         said = cli.main(args=given, prog_name="runbook", standalone_mode=False)
         return _present(said)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the edge
         return _report(_as_runbook_error(error), given, traceback.format_exc() if debug else "")
+
+
+def _only_prints(given: Sequence[str]) -> bool:
+    """Whether click, or the completion, would print for itself: it does not expect that nobody reads it."""
+    return bool({"--help", "-h", "--version"}.intersection(given)) or given[:1] == ["completion"]
 
 
 def _take_debug(given: list[str]) -> bool:
@@ -167,6 +177,11 @@ def _present(said: Any) -> int:
 
 
 def _as_runbook_error(error: BaseException) -> RunbookError:
+    from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents import HomeError  # noqa: PLC0415
+
+    cause = error.__cause__ if isinstance(error, RunbookError) else error
+    if isinstance(cause, HomeError):
+        return UsageError(cause.message)
     if isinstance(error, RunbookError):
         return error
     if isinstance(error, (click.Abort, KeyboardInterrupt)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -187,8 +188,8 @@ def wants_json(output: str | None) -> bool:
 
 
 def wants_colour(stream: Any, no_colour: bool) -> bool:
-    """Return whether *stream* shows colours: a terminal, and NO_COLOR (https://no-color.org) is not set."""
-    return _terminal(stream) and not no_colour
+    """Return whether *stream* shows colours: a terminal that can, and NO_COLOR (https://no-color.org) is not set."""
+    return _terminal(stream) and not no_colour and os.environ.get("TERM") != "dumb"
 
 
 def to_json(document: Any) -> str:

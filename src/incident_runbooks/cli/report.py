@@ -33,7 +33,7 @@ _BY_ENDING = {
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What to write. [default: what the file's ending says, else markdown]",
+    help="What to write. [default: what the file's ending says; markdown without one]",
 )
 @click.option(
     "-o",
@@ -63,7 +63,7 @@ def report(incident: str | None, form: str | None, to: Path | None, *, force: bo
     )
     from incident_runbooks.cli.show import chosen  # noqa: PLC0415
 
-    wanted = form or (_BY_ENDING.get(to.suffix.lower()) if to else None) or "markdown"
+    wanted = form or _by_ending(to)
     path = chosen(incident)
     try:
         record = read_incident(path, current_run=(holder_of(path) or {}).get("run_id"))
@@ -71,6 +71,9 @@ def report(incident: str | None, form: str | None, to: Path | None, *, force: bo
     except IncidentsError as error:
         raise RunbookError(error.message) from error
     code = _checked(record) if wanted == "json" else EXIT_OK
+    if wanted == "ics" and "BEGIN:VEVENT" not in text:
+        hint = f"runbook post-incident {path.name} --due FOLLOW-UP=WHEN" if record["follow_ups"] else None
+        click.echo(f"Nothing is due, so the calendar has no entries{f'; state when: {hint}' if hint else ''}", err=True)
     if to is not None and str(to) != "-":
         if not to.name:
             raise UsageError("Writing the report: the file is not named", hint="give -o FILE")
@@ -79,6 +82,15 @@ def report(incident: str | None, form: str | None, to: Path | None, *, force: bo
     if wanted == "json":
         return Answer(code, record, lambda _: "", JSON)
     return Answer(code, None, lambda _: text.removesuffix("\n"), TEXT)
+
+
+def _by_ending(to: Path | None) -> str:
+    ending = to.suffix.lower() if to else ""
+    if ending and ending not in _BY_ENDING:
+        raise UsageError(
+            f"Writing {to}: {ending} is the ending of no format", hint=f"add --format, one of {', '.join(FORMATS)}"
+        )
+    return _BY_ENDING.get(ending, "markdown")
 
 
 def _checked(record: dict[str, Any]) -> int:

@@ -17,7 +17,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_l
     holder_of,
 )
 from incident_runbooks import collection, environment, inventory
-from incident_runbooks.errors import LockedError, RunbookError
+from incident_runbooks.errors import LockedError, RunbookError, UsageError
 from incident_runbooks.execution.ansible import Playbook, StopSignals, run_playbook
 from incident_runbooks.execution.private import private_directory, short_directory
 from incident_runbooks.execution.record import Follower, complete, continued, result_of
@@ -62,7 +62,10 @@ def _translated() -> Iterator[None]:
         raise RunbookError(error.message) from error
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        raise RunbookError(f"Running the incident in RUNBOOK_HOME{where}: {error.strerror or error}") from error
+        text = f"Running the incident in RUNBOOK_HOME{where}: {error.strerror or error}"
+        if incidents.cannot_be_used(error) and str(error.filename).startswith(str(incidents.home())):
+            raise UsageError(text, hint="check RUNBOOK_HOME") from error
+        raise RunbookError(text) from error
 
 
 @contextlib.contextmanager

@@ -42,5 +42,7 @@ def table(
 
 def _line(row: Sequence[str], widths: Sequence[int], indent: int, room: int) -> str:
     padded = [cell + " " * (wanted - width(cell)) for cell, wanted in zip(row[:-1], widths[:-1], strict=True)]
-    text = textwrap.wrap(row[-1], room) or [""]  # by characters: a wide one is rare, and only the line is longer
+    text = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [
+        ""
+    ]  # by characters: a wide one is rare, and only the line is longer
     return f"\n{' ' * indent}".join(["  ".join([*padded, text[0]]).rstrip(), *text[1:]])
