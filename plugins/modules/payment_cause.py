@@ -95,6 +95,12 @@ options:
     description: Seconds within which an error must have been logged to say anything of now.
     type: float
     default: 300
+  burst_s:
+    description:
+      - Seconds of which C(calls_per_s) of O(metrics) is the mean. Stripe limits each second, so a mean below
+        O(account_rps) does not clear us.
+    type: float
+    default: 30
 extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.info
@@ -189,7 +195,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 _SHARES = ("failure_ratio", "throttled_ratio")
-_AT_LEAST_NOUGHT = ("min_events", "min_lines", "account_rps", "slow_s", "recent_s")
+_AT_LEAST_NOUGHT = ("min_events", "min_lines", "account_rps", "slow_s", "recent_s", "burst_s")
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:  # noqa: ARG001 - contract
@@ -231,6 +237,7 @@ SPEC = ModuleSpec(
         "account_rps": {"type": "float", "default": 25},
         "slow_s": {"type": "float", "default": 2},
         "recent_s": {"type": "float", "default": 300},
+        "burst_s": {"type": "float", "default": 30},
     },
 )
 

@@ -13,7 +13,14 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.p
 
 NOW = dt.datetime(2026, 11, 24, 15, 0, tzinfo=dt.UTC)
 LIMITS = Limits(
-    failure_ratio=0.05, min_events=20, min_lines=3, throttled_ratio=0.01, account_rps=25, slow_s=2, recent_s=300
+    failure_ratio=0.05,
+    min_events=20,
+    min_lines=3,
+    throttled_ratio=0.01,
+    account_rps=25,
+    slow_s=2,
+    recent_s=300,
+    burst_s=30,
 )
 PODS = ("a", "b")
 RIGHT, WRONG = "0123456789ab", "ba9876543210"

@@ -239,12 +239,15 @@ def _only_some(facts: Facts, name: str) -> bool | None:
 
 
 def _calls(facts: Facts, limits: Limits) -> str:
-    """Whether our own calls are the burst; where they are not, somebody else uses the account as well."""
+    """Whether our own calls are the burst, as far as a mean can tell: Stripe counts each second by itself."""
     calls = facts.metrics.calls_per_s
     if calls is None:
         return "; how many calls were made is not known"
-    whose = "more" if calls > limits.account_rps else "not more"
-    return f"; up to {calls:.1f} calls a second were made, {whose} than the {limits.account_rps:g} that it takes"
+    said = f"; up to {calls:.1f} calls a second were made, as a mean over {limits.burst_s:g} s"
+    takes = f"more than the {limits.account_rps:g} that it takes"
+    if calls > limits.account_rps:
+        return f"{said}, which is {takes}"
+    return f"{said}: a burst of {takes} within one second does not show in it"
 
 
 def _evidence(facts: Facts) -> list[Json]:

@@ -55,6 +55,7 @@ class Limits:
         account_rps: requests a second that Stripe takes.
         slow_s: seconds from which an answer of Stripe is slow.
         recent_s: seconds within which a class of log lines must have been seen last to say anything of now.
+        burst_s: seconds of which ``calls_per_s`` of the metrics is the mean.
     """
 
     failure_ratio: float
@@ -64,6 +65,7 @@ class Limits:
     account_rps: float
     slow_s: float
     recent_s: float
+    burst_s: float
 
 
 @dataclass(frozen=True)
