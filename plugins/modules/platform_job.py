@@ -13,6 +13,8 @@ description:
     grants of social accounts, in a Ready pod of its workload.
   - It always names the ids. There is no way to say "all", because a job whose arguments get lost does everything.
   - For npm, C(--) is put before the arguments, because npm takes flags before it for its own.
+  - Before it acts, a dry run of the first batch has to say what the job is narrowed to. Where that is not what was
+    asked, as of a job that does not know the option, nothing is done.
   - The job's answer counts only where it says what it was narrowed to. Where that is not what was asked, the run ends
     at once with V(failed), and RV(reason) says that it may have done more.
   - The first batch that does not succeed ends the run.
@@ -72,10 +74,15 @@ options:
       - Script of the application's C(package.json), where it is not C(jobs:revoke-tokens),
         C(jobs:send-password-resets), C(jobs:require-2fa) or C(jobs:revoke-oauth).
       - It takes C(--actor-ids) and C(--since), C(--user-ids) and C(--incident), C(--user-ids), or C(--account-ids), and
-        C(--json).
+        C(--dry-run) and C(--json).
       - It prints C(affected), how many it changed; C(everything), V(false) where it was narrowed; C(scope), the
-        values of its options; C(ids), those that it changed (of tokens with V(revoke_tokens)); and C(failed), the ids
-        that it could not do.
+        values of its options; C(ids), those that it changed (of tokens with V(revoke_tokens)); C(failed), the ids
+        that it could not do; and C(dry_run), V(true) where it changed nothing.
+    type: str
+  ids_option:
+    description:
+      - The option of the script that takes the ids, without C(--), where it is not C(actor-ids), C(user-ids) or
+        C(account-ids). The script's answer names it so in C(scope).
     type: str
   job_timeout_s:
     description:
@@ -94,6 +101,8 @@ extends_documentation_fragment:
   - brandconnect.incidents.attributes.acting
 notes:
   - In check mode the pod is chosen and nothing runs in it. A plan can be made before there is evidence.
+  - A script that lets options pass that it does not know may not know C(--dry-run) either, and act in the dry run.
+    Then RV(status) is V(unknown). Try out scripts by hand, away from production, before they are needed.
   - It needs C(get) on the workload, C(list) on C(pods) and C(replicasets), and C(create) and C(get) on C(pods/exec).
   - Up to 50 ids stand in the plan; of more, their number and their SHA-256.
   - Ids are the platform's numbers, never e-mail addresses.
@@ -143,8 +152,8 @@ status:
     - V(nothing_to_do) when the job found nothing left to change, or there are no ids.
     - V(partial) when some succeeded, V(failed) when none did, or when a job did more than it was asked.
     - V(unknown) when it is not known what became of a batch. So it is where a job ended with an exit code other than
-      0, 126 and 127 and did not say that it did none, since it may have done a part, and where its answer counts
-      others than it names.
+      0, 126 and 127 and did not say that it did none, since it may have done a part, where its answer counts others
+      than it names, and where its dry run did not say that it was one.
     - V(refused) with the word in RV(refusal).
   returned: success
   type: str
@@ -157,7 +166,7 @@ reason:
 refusal:
   description:
     - With V(refused), V(plan_changed), V(no_evidence), V(over_max_ids), V(no_ready_pod), V(ambiguous_container),
-      V(unknown_container) or V(invalid_script).
+      V(unknown_container), V(invalid_script), V(no_dry_run), V(dry_run_failed) or V(scope_not_kept).
     - With V(nothing_to_do), V(no_ids) or V(no_change).
     - Null otherwise.
   returned: success
@@ -178,6 +187,7 @@ targets:
   sample:
     - job: reset_credentials
       script: jobs:send-password-resets
+      option: user-ids
       since: null
       count: 3
       ids: [3, 4, 9]
@@ -212,7 +222,10 @@ caveats:
   returned: success
   type: list
   elements: str
-  sample: ["passwords end and e-mails go out, neither can be taken back; revoke sessions and tokens first"]
+  sample:
+    - passwords end and e-mails go out, neither can be taken back; revoke sessions and tokens first
+    - a dry run shows first whether it keeps to --user-ids; a script that ignores options it does not know, --dry-run
+      too, would do it for all users
 job:
   description: The job.
   returned: success
@@ -294,6 +307,7 @@ ATTEMPTED = "Containing a breach by a job of the platform"
 # the blast radius, whatever the options say: option, least, most
 LIMITS: tuple[tuple[str, int, int], ...] = (("max_ids", 1, 10000), ("batch_size", 1, 200), ("job_timeout_s", 1, 600))
 _INCIDENT = re.compile(r"[A-Za-z0-9._-]{1,120}")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -309,6 +323,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             raise IncidentsError(f"{ATTEMPTED}: {option} must be from {least} to {most}, not {params[option]}")
     if not _INCIDENT.fullmatch(params["incident"]):
         raise IncidentsError(f"{ATTEMPTED}: incident must be 1 to 120 letters, digits, dots, dashes and underscores")
+    if params["ids_option"] and not _OPTION.fullmatch(params["ids_option"]):
+        raise IncidentsError(f"{ATTEMPTED}: ids_option must be the name of an option, without -- and =")
     work = PlatformJob(params, ids, since)
     with Cluster(params) as cluster, recording_progress(work.plain, KubernetesError):
         work.do(cluster, check_mode=check_mode)
@@ -368,6 +384,7 @@ SPEC = ModuleSpec(
         "name": {"type": "str", "required": True},
         "container": {"type": "str"},
         "npm_script": {"type": "str"},
+        "ids_option": {"type": "str"},
         "job_timeout_s": {"type": "int", "default": 120},
         "targets": {"type": "list", "elements": "dict"},
     },

@@ -80,8 +80,10 @@ options:
     type: str
   npm_script:
     description:
-      - Script of the application's C(package.json). It takes C(--ids), C(--idempotency-prefix), C(--attempt), C(--rps)
-        and C(--json), and prints C(payments), a list with C(id) and C(error).
+      - Script of the application's C(package.json). It takes C(--ids), C(--idempotency-prefix), C(--attempt),
+        C(--rps), C(--dry-run) and C(--json), and prints C(payments), a list with C(id) and C(error).
+      - With C(--dry-run) it tries none, and prints C(dry_run), V(true); C(everything), V(false) where it was narrowed;
+        and C(scope) with the C(ids) that it was narrowed to.
     type: str
     default: jobs:retry-failed-payments
   job_timeout_s:
@@ -104,6 +106,9 @@ extends_documentation_fragment:
   - brandconnect.incidents.attributes.acting
 notes:
   - In check mode Stripe is asked about every payment, the pod is chosen, and nothing runs in it.
+  - Before it acts, a dry run of the first batch has to say that the script is narrowed to these payments. Where it
+    does not, as of a script that does not know C(--ids), nothing is tried. One that ignores C(--dry-run) as well acts
+    all the same, and RV(status) is V(unknown). Try it out by hand, away from production, before it is needed.
   - Payments that were confirmed cannot be taken back by this; a refund is another matter.
   - It needs a key that may read PaymentIntents. It confirms nothing itself; the job does, with the platform's key.
   - It needs C(get) on the workload, C(list) on C(pods) and C(replicasets), and C(create) and C(get) on C(pods/exec).
@@ -156,8 +161,9 @@ reason:
   sample: 2 succeeded, 1 failed
 refusal:
   description:
-    - With V(refused), V(plan_changed), V(no_ready_pod), V(ambiguous_container), V(unknown_container) or
-      V(invalid_script). With V(nothing_to_do), V(none_eligible).
+    - With V(refused), V(plan_changed), V(no_ready_pod), V(ambiguous_container), V(unknown_container),
+      V(invalid_script), V(no_dry_run), V(dry_run_failed) or V(scope_not_kept). With V(nothing_to_do),
+      V(none_eligible).
     - Null otherwise.
   returned: success
   type: str

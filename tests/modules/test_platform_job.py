@@ -127,13 +127,51 @@ def test_nothing_is_contained_without_evidence_or_a_reason(platform: Platform) -
 
 
 def test_a_job_that_fails_stops_the_rest(platform: Platform) -> None:
-    # this job knows none of the options, and says so; how far one came that broke off nobody can tell from its code
-    failed = platform.run("require_2fa", [3, 4, 9], batch_size=2, npm_script="jobs:revoke-oauth")
+    # how far one came that broke off nobody can tell from its code; a transaction that is rolled back is not refused
+    platform.database.execute(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not today''; END';"
+        "CREATE CONSTRAINT TRIGGER no AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION no()"
+    )
+    try:
+        failed = platform.run("require_2fa", [3, 4, 9], batch_size=2)
+    finally:
+        platform.database.execute("DROP FUNCTION no CASCADE")
     assert [each["result"] for each in failed["results"]] == ["unknown", "not_attempted"]
     assert failed["status"] == "unknown"
-    assert "unknown option '--user-ids=3,4'" in failed["reason"]
+    assert "not today" in failed["reason"]
     assert [each["open_ids"] for each in failed["results"]] == [[3, 4], []]
+    assert platform.ids(WORLD["require_2fa"]) == []
+
+
+FAILED_PAYMENTS = "SELECT id FROM payments WHERE status = 'failed' ORDER BY id"
+
+
+def test_a_job_that_does_not_know_its_option_is_not_run(platform: Platform) -> None:
+    strict = platform.run("require_2fa", [3, 4, 9], batch_size=2, npm_script="jobs:revoke-oauth")
+    assert (strict["status"], strict["refusal"], strict["changed"]) == ("refused", "no_dry_run", False), strict
+    assert "unknown option '--user-ids=3,4'" in strict["reason"]
+    assert [each["result"] for each in strict["results"]] == ["not_attempted", "not_attempted"]
     assert platform.ids(WORLD["revoke_oauth"]) == []
+
+    # this one takes the option, and does everything all the same
+    before = platform.ids(FAILED_PAYMENTS)
+    assert before
+    deaf = {"npm_script": "jobs:retry-failed-payments", "ids_option": "attempt"}
+    wide = platform.run("require_2fa", [3], **deaf)
+    assert (wide["status"], wide["refusal"], wide["changed"]) == ("refused", "scope_not_kept", False), wide
+    assert "narrowed at all" in wide["reason"]
+    assert platform.ids(FAILED_PAYMENTS) == before
+
+
+def test_the_platform_s_own_name_of_the_option_is_part_of_the_plan(platform: Platform) -> None:
+    plan = platform.run("reset_credentials", [3, 4], check_mode=True)
+    named = {"ids_option": "affected-users", "targets": plan["targets"]}
+    other = platform.run("reset_credentials", [3, 4], **named)
+    assert (other["status"], other["refusal"]) == ("refused", "plan_changed")
+    done = platform.run("reset_credentials", [3, 4], ids_option="affected-users")
+    assert (done["status"], done["targets"][0]["option"]) == ("done", "affected-users"), done
+    assert platform.ids(WORLD["reset_credentials"]) == [3, 4]
 
 
 def test_many_ids_come_from_a_file_and_are_told_by_their_sum(platform: Platform, tmp_path: Path) -> None:
@@ -179,6 +217,7 @@ def served(api: Api, **given: Any) -> Json:
         ({"job": "revoke_tokens", "since": "2026-11-21T02:10:00"}, "RFC 3339 with a time zone"),
         ({"job": "revoke_tokens", "since": "2996-11-21T02:10:00Z"}, "future"),
         ({"incident": "a b"}, "incident must be"),
+        ({"ids_option": "--all=1"}, "ids_option must be the name"),
     ],
 )
 def test_options_that_make_no_sense_ask_nobody(api: Api, given: Json, word: str) -> None:

@@ -39,8 +39,15 @@ with (here / "calls.jsonl").open("a") as calls:
 given = dict(each[2:].partition("=")[::2] for each in sys.argv[5:])
 if mode == "crash":
     sys.exit("Error: Cannot find module 'dist/jobs'")
+ids = [int(each) for each in given["ids"].split(",")]
 payments = []
-for number in given["ids"].split(",") if mode != "idle" else []:
+if "dry-run" in given and mode != "reckless":
+    listed = [{{"id": number}} for number in ids]
+    scope = {{"ids": None if mode == "deaf" else ids}}
+    answer = {{"dry_run": True, "everything": mode == "deaf", "scope": scope, "payments": listed}}
+    print(json.dumps(answer))
+    sys.exit()
+for number in map(str, ids if mode != "idle" else []):
     intent = "pi_" + number
     request = urllib.request.Request(
         os.environ["STRIPE_API_URL"] + "/v1/payment_intents/" + intent + "/confirm",
@@ -107,11 +114,23 @@ class Shop:
         self.cluster.kubectl("rollout", "status", "deployment/backend", "--timeout=30s")
 
     def let_the_job(self, mode: str) -> None:
-        """Let the job ``crash``, be ``idle``, ``hang`` when it has done its work, or bring another ``card``."""
+        """Let the job do what it is told by ``""``, or misbehave.
+
+        Args:
+            mode: ``crash``, be ``idle``, ``hang`` when it has done its work, bring another ``card``, be ``deaf`` to
+                ``--ids``, or ``reckless`` in a dry run.
+        """
         (self._directory / "mode").write_text(mode, encoding="utf-8")
 
     def calls(self) -> list[list[str]]:
-        """Return the arguments of each run of the job."""
+        """Return the arguments of each run of the job that is to act."""
+        return [each for each in self._calls() if "--dry-run" not in each]
+
+    def dry_runs(self) -> list[list[str]]:
+        """Return the arguments of each dry run."""
+        return [each for each in self._calls() if "--dry-run" in each]
+
+    def _calls(self) -> list[list[str]]:
         file = self._directory / "calls.jsonl"
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
@@ -207,7 +226,7 @@ def test_check_mode_shows_the_table_and_moves_nothing(shop: Shop) -> None:
     assert results(plan) == {"1": "would_retry", "2": "would_retry"}
     assert [each["idempotency_key"] for each in plan["results"]] == [key(1), key(2)]
     assert plan["targets"] == shop.retry(rows, check_mode=True)["targets"]
-    assert (shop.calls(), shop.stripe.changes()) == ([], [])
+    assert (shop.calls(), shop.dry_runs(), shop.stripe.changes()) == ([], [], [])
 
 
 def test_the_plan_is_carried_out_once(shop: Shop) -> None:
@@ -223,6 +242,7 @@ def test_the_plan_is_carried_out_once(shop: Shop) -> None:
     options = [f"--idempotency-prefix=inc-{INCIDENT}", "--attempt=1", "--rps=10", "--json"]
     script = ["run", "--silent", "jobs:retry-failed-payments", "--"]
     assert shop.calls() == [[*script, "--ids=1,2,3", *options], [*script, "--ids=4,5", *options]]
+    assert shop.dry_runs() == [[*script, "--ids=1,2,3", *options, "--dry-run"]]
     # the platform has not noticed yet: nothing is confirmed again
     again = shop.retry(rows, targets=plan["targets"])
     assert (again["status"], again["changed"], again["refusal"]) == ("nothing_to_do", False, "none_eligible")
@@ -309,6 +329,24 @@ def test_a_job_that_is_cut_off_is_unknown_where_stripe_does_not_know_better(shop
     assert (lost["status"], lost["changed"]) == ("unknown", True)
     assert [each["result"] for each in lost["results"]] == ["unknown"] * 3 + ["not_attempted"] * 3
     assert "did not end within" in lost["results"][0]["reason"]
+
+
+def test_a_job_that_does_not_know_which_payments_is_not_run(shop: Shop) -> None:
+    shop.let_the_job("deaf")
+    refused = shop.retry(shop.left_failed(1, 2))
+    assert (refused["status"], refused["refusal"], refused["changed"]) == ("refused", "scope_not_kept", False)
+    assert "narrowed at all" in refused["reason"]
+    assert results(refused) == {"1": "not_attempted", "2": "not_attempted"}
+    assert (shop.calls(), len(shop.dry_runs()), shop.stripe.changes()) == ([], 1, [])
+
+
+def test_a_job_that_acts_in_its_dry_run_is_told_by_stripe_and_stopped(shop: Shop) -> None:
+    shop.let_the_job("reckless")
+    done = shop.retry(shop.left_failed(*range(1, 6)))
+    assert (done["status"], done["changed"], done["batches"]) == ("unknown", True, 1)
+    assert list(results(done).values()) == ["succeeded"] * 3 + ["not_attempted"] * 2
+    assert "did not say that it was one, so it may have acted" in done["reason"]
+    assert (shop.calls(), shop.confirmed()) == ([], [key(n) for n in (1, 2, 3)])
 
 
 @pytest.mark.parametrize(("mode", "said"), [("crash", "Cannot find module"), ("idle", "exit code 0")])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.evidence_precondition import look
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import platform_job
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import dry_run, platform_job
 from support.bundles import WHO, collect, opened
 
 SINCE = dt.datetime(2026, 11, 21, 2, 10, tzinfo=dt.UTC)
@@ -25,13 +25,17 @@ TOKENS = {
 
 
 def read(document: Any, job: str = "reset_credentials") -> platform_job.Answer:
-    return platform_job.read_answer(job, document, [3, 4], None)
+    return platform_job.read_answer(platform_job.KINDS[job], document, [3, 4], None)
+
+
+def read_tokens(document: Any) -> platform_job.Answer:
+    return platform_job.read_answer(platform_job.KINDS["revoke_tokens"], document, [17], SINCE)
 
 
 def test_an_answer_that_says_what_was_asked_counts() -> None:
     assert read(GOOD) == platform_job.Answer("succeeded", None, 2)
     assert read({**GOOD, "affected": 0, "ids": []}).result == "succeeded"
-    assert platform_job.read_answer("revoke_tokens", TOKENS, [17], SINCE).result == "succeeded"
+    assert read_tokens(TOKENS).result == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -64,12 +68,12 @@ def test_an_answer_that_does_not(changes: dict[str, Any], result: str, why: str)
 
 @pytest.mark.parametrize("ids", [[], None, [9001, 9002]])
 def test_tokens_that_are_counted_and_not_named(ids: Any) -> None:
-    assert platform_job.read_answer("revoke_tokens", {**TOKENS, "ids": ids}, [17], SINCE).result == "unknown"
+    assert read_tokens({**TOKENS, "ids": ids}).result == "unknown"
 
 
 def test_one_user_may_have_many_tokens() -> None:
     many = {**TOKENS, "affected": 3, "ids": [1, 2, 3]}
-    assert platform_job.read_answer("revoke_tokens", many, [17], SINCE).result == "succeeded"
+    assert read_tokens(many).result == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_a_job_that_broke_off_may_have_done_a_part(
 @pytest.mark.parametrize("since", [None, "2026-11-21T01:10:00+00:00", "2026-11-21T02:10:00", "1hour"])
 def test_another_moment_than_was_given(since: Any) -> None:
     document = {**TOKENS, "scope": {"actor-ids": [17], "since": since}}
-    assert platform_job.read_answer("revoke_tokens", document, [17], SINCE).result == "exceeded"
+    assert read_tokens(document).result == "exceeded"
 
 
 @pytest.mark.parametrize("document", [None, [], "done", 7])
@@ -109,13 +113,88 @@ def test_no_answer_is_unknown(document: Any) -> None:
 
 
 def test_arguments_name_the_ids_always() -> None:
-    assert platform_job.arguments("revoke_tokens", [1, 2], SINCE, "i") == [
+    assert platform_job.arguments(platform_job.KINDS["revoke_tokens"], [1, 2], SINCE, "i") == [
         "--actor-ids=1,2",
         "--since=2026-11-21T02:10:00.000000Z",
         "--json",
     ]
-    assert platform_job.arguments("reset_credentials", [1], None, "i") == ["--user-ids=1", "--incident=i", "--json"]
+    assert platform_job.arguments(platform_job.KINDS["reset_credentials"], [1], None, "i") == [
+        "--user-ids=1",
+        "--incident=i",
+        "--json",
+    ]
     assert platform_job.batches([1, 2, 3], 2) == [[1, 2], [3]]
+
+
+DRY = {**GOOD, "dry_run": True}
+PARSER = "error: unknown option '--user-ids=3,4'"
+
+
+def tried(document: Any, code: int | None = 0, said: str = "", *, known: bool = True) -> dry_run.Trial:
+    ended = dry_run.Ended(document, code, said, known)
+    return platform_job.read_trial(platform_job.KINDS["reset_credentials"], ended, [3, 4], None)
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal", "why"),
+    [
+        ((DRY,), None, None),
+        (({**DRY, "affected": 0, "ids": []},), None, None),
+        # it knows --dry-run and not --user-ids
+        (
+            ({**DRY, "everything": True, "scope": {"affected-users": None}, "ids": [1, 2, 3]},),
+            "scope_not_kept",
+            "narrowed",
+        ),
+        (({**DRY, "scope": {"user-ids": [3]}},), "scope_not_kept", "another user-ids"),
+        (({**DRY, "ids": [3, 4, 5]},), "scope_not_kept", "names 1 that it was not asked"),
+        (({**DRY, "affected": None},), "scope_not_kept", "how many"),
+        ((DRY, 1, "Killed"), "dry_run_failed", "exit code 1: Killed"),
+        ((None, 1, PARSER), "no_dry_run", "unknown option"),
+        ((None, 1, "Unknown argument: dry-run"), "no_dry_run", "Unknown argument"),
+        ((None, 127, "sh: npm: not found"), "no_dry_run", "exit code 127"),
+        ((None, None, ""), "no_dry_run", "could not be started"),
+        # nothing shows that it was one
+        ((GOOD,), None, "may have acted"),
+        (({**DRY, "dry_run": "true"},), None, "may have acted"),
+        ((None,), None, "may have acted"),
+        (("done",), None, "may have acted"),
+        ((None, 1, "TypeError: x is not a function"), None, "may have acted"),
+        ((GOOD, 1, PARSER), None, "may have acted"),
+    ],
+)
+def test_what_a_dry_run_shows(given: tuple[Any, ...], refusal: str | None, why: str | None) -> None:
+    trial = tried(*given)
+    assert (trial.refusal, trial.keeps) == (refusal, why is None)
+    assert why is None or why in str(trial.reason)
+
+
+def test_a_dry_run_of_which_nobody_knows_how_it_ended() -> None:
+    assert tried(DRY, None, "the connection ended", known=False).refusal == "dry_run_failed"
+    assert tried(None, None, "the connection ended", known=False).refusal is None
+    assert "may have acted: how it ended is not known: the conn" in str(
+        tried(None, None, "the conn", known=False).reason
+    )
+
+
+def test_a_job_that_ignores_that_it_is_a_dry_run_may_have_done_everything() -> None:
+    everything = {"affected": 10000, "everything": True, "scope": {}, "ids": []}
+    kind, ended = platform_job.KINDS["reset_credentials"], dry_run.Ended(everything, 0)
+    trial = platform_job.read_trial(kind, ended, [3, 4], None)
+    answer = platform_job.doubted(trial)
+    assert answer.result == "exceeded"
+    assert "did not say that it was one" in str(answer.reason)
+    assert "narrowed at all" in str(answer.reason)
+    assert platform_job.doubted(tried(GOOD)).result == "unknown"
+    assert platform_job.doubted(tried(None)).result == "unknown"
+
+
+def test_the_platform_may_call_the_option_otherwise() -> None:
+    kind = platform_job.kind_of("reset_credentials", "affected-users")
+    assert platform_job.arguments(kind, [3], None, "i")[0] == "--affected-users=3"
+    answer = {"affected": 1, "everything": False, "scope": {"affected-users": [3]}, "ids": [3]}
+    assert platform_job.read_answer(kind, answer, [3], None).result == "succeeded"
+    assert platform_job.kind_of("reset_credentials") is platform_job.KINDS["reset_credentials"]
 
 
 @pytest.mark.parametrize(

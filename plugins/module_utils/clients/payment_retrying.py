@@ -21,6 +21,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions i
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import Report
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_intents import said
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_retry import Candidate, Policy
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_retry_outcome import Job
 
 SILENT = "Stripe could not be asked about the payments that are next"
 # Stripe's clock and the database's may differ, and the PaymentIntent may be made before the row
@@ -112,6 +113,8 @@ class PaymentRetry:
         left = list(chosen)
         for batch in payment_retry_outcome.batches(chosen, self.params["batch_size"]):
             left = left[len(batch) :]
+            if self.batches == 0 and not self._keeps(batch, left):
+                return
             due = batch if self.batches == 0 else self._unmoved(batch)
             if due is None:
                 self._rest([*batch, *left], payment_retry_outcome.NOT_ATTEMPTED, SILENT)
@@ -131,6 +134,26 @@ class PaymentRetry:
                 return
         self._end(None)
 
+    def _keeps(self, batch: list[Candidate], left: list[Candidate]) -> bool:
+        """Let the job say what it would try; whether it may be run, or else what became of it is noted."""
+        try:
+            trial = self.job.try_out([candidate.row.payment_id for candidate in batch])
+        except KubernetesError as error:
+            self._rest([*batch, *left], payment_retry_outcome.NOT_ATTEMPTED, error.failure.text)
+            self.report.changed = False
+            self._end(error.failure.text)
+            raise
+        if trial.refusal:
+            self.report.changed = False
+            self.report.end("refused", str(trial.reason), trial.refusal)
+            self._rest([*batch, *left], payment_retry_outcome.NOT_ATTEMPTED, trial.reason)
+        elif not trial.keeps:
+            self._look(batch, Job(trial.known and not trial.exceeded, str(trial.reason)))
+            self._rest(left, payment_retry_outcome.NOT_ATTEMPTED, trial.reason)
+            status, text = payment_retry_outcome.conclude(self.report.results, trial.reason)
+            self.report.end("unknown" if trial.exceeded else status, text)  # others may have been tried as well
+        return trial.keeps
+
     def _unmoved(self, batch: list[Candidate]) -> list[Candidate] | None:
         """Look again at a batch whose turn comes long after it was chosen; ``None`` when Stripe does not tell."""
         now = self._look_again(batch)
@@ -147,7 +170,10 @@ class PaymentRetry:
 
     def _batch(self, batch: list[Candidate]) -> bool:
         """Try some payments; return whether it is known what became of all of them."""
-        job = self.job.run([candidate.row.payment_id for candidate in batch])
+        return self._look(batch, self.job.run([candidate.row.payment_id for candidate in batch]))
+
+    def _look(self, batch: list[Candidate], job: Job) -> bool:
+        """Note what became of some payments; return whether it is known of all of them."""
         self.batches += 1
         now = self._look_again(batch)
         known = job.known

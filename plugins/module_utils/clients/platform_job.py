@@ -17,6 +17,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_pods
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import (
+    dry_run,
     exec_job,
     exec_status,
     platform_job,
@@ -26,6 +27,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.a
     may_have_happened,
     same_targets,
 )
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.dry_run import Trial
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.masking import mask
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.platform_job import Answer
@@ -53,6 +55,7 @@ class PlatformJob:
         self.container: str | None = params["container"] or None
         self._job: str = params["job"]
         self._script: str = params["npm_script"] or platform_job.KINDS[self._job].script
+        self._kind = platform_job.kind_of(self._job, params["ids_option"])
         self._batches = platform_job.batches(ids, params["batch_size"])
 
     def plain(self) -> Json:
@@ -75,7 +78,7 @@ class PlatformJob:
         """
         preserved = evidence_precondition.look(self.params)
         self.evidence = preserved.plain
-        self.report.caveats = [text for text in (platform_job.KINDS[self._job].caveat, preserved.caveat) if text]
+        self.report.caveats = [self._kind.caveat, platform_job.deaf(self._kind), *filter(None, [preserved.caveat])]
         if not self.ids:
             self.report.end("nothing_to_do", "no ids were given", "no_ids")
             return
@@ -86,8 +89,7 @@ class PlatformJob:
             self._rest(0, platform_job.NOT_ATTEMPTED)
         elif check_mode:
             self.report.changed = True
-            whose = platform_job.KINDS[self._job].whose
-            said = f"{self._script} would run for {len(self.ids)} {whose} in {len(self._batches)} batches"
+            said = f"{self._script} would run for {len(self.ids)} {self._kind.whose} in {len(self._batches)} batches"
             self.report.end("planned", said)
             self._rest(0, platform_job.WOULD_RUN)
         else:
@@ -117,17 +119,24 @@ class PlatformJob:
         self.pod, self.container = str(pod["metadata"]["name"]), chosen
         where = {"kind": kind, "name": name, "namespace": cluster.namespace, "uid": workload["metadata"].get("uid")}
         since = rfc3339(self.since) if self.since else None
-        what = {"job": self._job, "script": self._script, "since": since, **platform_job.told(self.ids)}
+        option = self._kind.option
+        known = {"job": self._job, "script": self._script, "option": option, "since": since}
+        what = {**known, **platform_job.told(self.ids)}
         self.report.targets = [{**what, **where, "container": chosen}]
         if same_targets(self.params["targets"], self.report.targets):
             return None
         return "plan_changed", f"{self._script} is not to do what the plan was made for; make a new plan"
 
     def _run(self, cluster: Cluster) -> None:
-        """Run the batches; the first that does not succeed ends it."""
+        """Run the batches after a dry run of the first; the first that does not succeed ends it."""
         for number, batch in enumerate(self._batches):
             try:
-                answer = self._batch(cluster, batch)
+                doubted = self._try_out(cluster, batch) if number == 0 else None
+                if isinstance(doubted, Trial):
+                    self.report.end("refused", str(doubted.reason), doubted.refusal)
+                    self._rest(0, platform_job.NOT_ATTEMPTED)
+                    return
+                answer = doubted or self._batch(cluster, batch)
             except KubernetesError as error:
                 self._note(number, Answer(platform_job.FAILED, error.failure.text, 0, batch))
                 self._rest(number + 1, platform_job.NOT_ATTEMPTED)
@@ -140,25 +149,44 @@ class PlatformJob:
                 break
         self._end()
 
+    def _try_out(self, cluster: Cluster, batch: list[int]) -> Trial | Answer | None:
+        """Let the job say what it would do: one that does not know its option might do everything.
+
+        Returns:
+            Why it is refused; what became of a dry run that may have been none; ``None`` where all is well.
+        """
+        done = self._call(cluster, batch, dry_run.OPTION)
+        if isinstance(done, str):
+            return Answer(platform_job.UNKNOWN, done, None)
+        ended = dry_run.read(done.exit, bytes(done.stdout.data), bytes(done.stderr.data))
+        trial = platform_job.read_trial(self._kind, ended, batch, self.since)
+        if trial.keeps or trial.refusal:
+            return None if trial.keeps else trial
+        return platform_job.doubted(trial)
+
     def _batch(self, cluster: Cluster, batch: list[int]) -> Answer:
-        arguments = platform_job.arguments(self._job, batch, self.since, self.params["incident"])
-        command = exec_job.build_command(None, self._script, arguments)
+        done = self._call(cluster, batch)
+        return Answer(platform_job.UNKNOWN, done, None) if isinstance(done, str) else self._read(done, batch)
+
+    def _call(self, cluster: Cluster, batch: list[int], *further: str) -> ExecResult | str:
+        """Call the job; why it is not known whether it was started, where that is so."""
+        arguments = platform_job.arguments(self._kind, batch, self.since, self.params["incident"])
+        command = exec_job.build_command(None, self._script, [*arguments, *further])
         limit_s = self.params["job_timeout_s"]
         try:
-            done = run_command(cluster, str(self.pod), str(self.container), command, timeout_s=limit_s)
+            return run_command(cluster, str(self.pod), str(self.container), command, timeout_s=limit_s)
         except KubernetesError as error:
             if may_have_happened(error.failure.cause, error.failure.status):
                 text = f"whether the job was started is not known: {error.failure.text}"
-                return Answer(platform_job.UNKNOWN, plain_line(text, platform_job.LONGEST_TEXT), None)
+                return plain_line(text, platform_job.LONGEST_TEXT)
             raise
-        return self._read(done, batch)
 
     def _read(self, done: ExecResult, batch: list[int]) -> Answer:
         if done.exit.status == exec_status.UNKNOWN:
             text = plain_line(f"of the job: {done.exit.message}", platform_job.LONGEST_TEXT)
             return Answer(platform_job.UNKNOWN, text, None)
         document, no_json = exec_job.read_json(bytes(done.stdout.data))
-        answer = platform_job.read_answer(self._job, document, batch, self.since) if no_json is None else None
+        answer = platform_job.read_answer(self._kind, document, batch, self.since) if no_json is None else None
         if done.exit.exit_code == 0:
             return answer or Answer(platform_job.UNKNOWN, f"it ended with exit code 0, but {no_json}", None)
         said = mask(bytes(done.stderr.data).decode("utf-8", "replace")).strip().splitlines()[-1:]

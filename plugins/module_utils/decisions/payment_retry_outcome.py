@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import dry_run
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.payment_intents import (
     error_facts,
     error_name,
@@ -118,6 +119,22 @@ def read_job(document: Any, *, known: bool, text: str) -> Job:
     listed = document.get("payments") if isinstance(document, Mapping) else None
     entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
     return Job(known, text, {str(each.get("id")): each for each in entries})
+
+
+def read_trial(ended: dry_run.Ended, ids: Sequence[str]) -> dry_run.Trial:
+    """Judge the dry run of the job: it has to say that it is narrowed to the payments that it was given."""
+
+    def wrong(said: Mapping[str, Any]) -> str | None:
+        scope, wanted = said.get("scope"), set(ids)
+        named = scope.get("ids") if isinstance(scope, Mapping) else None
+        if said.get("everything") is not False:
+            return "it does not say that it was narrowed at all"
+        if not isinstance(named, list) or {str(each) for each in named} != wanted:
+            return "its answer names other ids than it was given"
+        foreign = read_job(said, known=True, text="").payments.keys() - wanted
+        return f"it would try {len(foreign)} payments that it was not given" if foreign else None
+
+    return dry_run.judge(ended, wrong)
 
 
 def outcome(candidate: Candidate, intent: Mapping[str, Any] | None, job: Job) -> Outcome:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import dry_run
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.messages import plain_line
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 
@@ -23,8 +24,6 @@ Json = dict[str, Any]
 SUCCEEDED, FAILED, UNKNOWN, EXCEEDED, PARTIAL = "succeeded", "failed", "unknown", "exceeded", "partial"
 NOT_ATTEMPTED, WOULD_RUN = "not_attempted", "would_run"
 LONGEST_TEXT = 300
-# POSIX shells: found and not executable, not found. None: the server said that there is no such program.
-NOT_STARTED = frozenset({None, 126, 127})
 MOST_TOLD = 50  # ids of a plan
 _MOST_FAILED = 1000
 
@@ -100,9 +99,21 @@ class Answer:
     failed: list[int] = field(default_factory=list)
 
 
-def arguments(job: str, ids: Sequence[int], since: dt.datetime | None, incident: str) -> list[str]:
+def kind_of(job: str, option: str | None = None) -> Kind:
+    """Return a job, with the platform's own name of the option that takes the ids, where it has another."""
+    return replace(KINDS[job], option=option) if option else KINDS[job]
+
+
+def deaf(kind: Kind) -> str:
+    """What a person should know of every job before approving: what no look can tell."""
+    return (
+        f"a dry run shows first whether it keeps to --{kind.option}; a script that ignores options it does not know,"
+        f" {dry_run.OPTION} too, would do it for all {kind.whose}"
+    )
+
+
+def arguments(kind: Kind, ids: Sequence[int], since: dt.datetime | None, incident: str) -> list[str]:
     """Return the arguments for some ids."""
-    kind = KINDS[job]
     found = [f"--{kind.option}={','.join(map(str, ids))}"]
     if since is not None:
         found.append(f"--since={rfc3339(since)}")
@@ -122,20 +133,36 @@ def batches(ids: Sequence[int], size: int) -> list[list[int]]:
     return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
 
 
-def read_answer(job: str, document: Any, ids: Sequence[int], since: dt.datetime | None) -> Answer:
+def read_trial(kind: Kind, ended: dry_run.Ended, ids: Sequence[int], since: dt.datetime | None) -> dry_run.Trial:
+    """Judge the dry run of a job, with the ids and the moment that it was given."""
+
+    def wrong(said: Mapping[str, Any]) -> str | None:
+        if _count(said.get("affected")) is None:
+            return "its answer does not say how many it would change"
+        return _wider(kind, said, ids, since)
+
+    return dry_run.judge(ended, wrong)
+
+
+def doubted(trial: dry_run.Trial) -> Answer:
+    """What became of a dry run that may have been none."""
+    return Answer(EXCEEDED if trial.exceeded else UNKNOWN, trial.reason, None)
+
+
+def read_answer(kind: Kind, document: Any, ids: Sequence[int], since: dt.datetime | None) -> Answer:
     """Judge the JSON of a job that ended with exit code 0, or of one that failed and yet said something.
 
     Args:
-        job: one of :data:`KINDS`.
+        kind: the job.
         document: what it printed.
         ids: those that it was given.
         since: the moment that it was given.
     """
     said = document if isinstance(document, Mapping) else {}
-    affected = said.get("affected")
-    if isinstance(affected, bool) or not isinstance(affected, int) or affected < 0:
+    affected = _count(said.get("affected"))
+    if affected is None:
         return Answer(UNKNOWN, "its answer does not say how many it changed", None)
-    if problem := _wider(KINDS[job], said, ids, since):
+    if problem := _wider(kind, said, ids, since):
         return Answer(EXCEEDED, problem, affected)
     if problem := _contradiction(said, affected):
         return Answer(UNKNOWN, problem, affected)
@@ -165,7 +192,7 @@ def after_failure(code: int | None, said: str, answer: Answer | None) -> Answer:
     if answer:
         nothing = answer.result == FAILED and not answer.affected
         return Answer(FAILED if nothing else UNKNOWN, text, answer.affected, answer.failed)
-    return Answer(FAILED if code in NOT_STARTED else UNKNOWN, text, None)
+    return Answer(FAILED if code in dry_run.NOT_STARTED else UNKNOWN, text, None)
 
 
 def _contradiction(said: Mapping[str, Any], affected: int) -> str | None:
@@ -192,10 +219,14 @@ def _wider(kind: Kind, said: Mapping[str, Any], ids: Sequence[int], since: dt.da
         if done is None:
             return "it does not say which ids it changed"
         if foreign := set(done) - set(ids):
-            return f"it changed {len(foreign)} that it was not asked to"
+            return f"its answer names {len(foreign)} that it was not asked to change"
         if said["affected"] > len(set(ids)):
             return f"it says that it changed {said['affected']}, and was given {len(set(ids))}"
     return None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _whole(value: Any) -> list[int] | None:
