@@ -176,6 +176,13 @@ workload:
         - When the ReplicaSet of this revision of a Deployment was made, which is when it was rolled out first; V(null)
           where that is not known. Going back to an earlier revision uses its ReplicaSet again.
       type: str
+    revision_change:
+      description:
+        - What made this revision of a Deployment, compared with the one before. V(rollout) is another pod template,
+          V(restart) the time of a restart and nothing else, V(remediation) a change of this collection, and V(undo) an
+          earlier revision that is used again.
+        - V(null) where that is not known, or there is none before.
+      type: str
     restarted_at:
       description: When someone last restarted it with kubectl or this collection.
       type: str
@@ -205,6 +212,7 @@ workload:
     conditions: [{type: Available, status: "True", reason: MinimumReplicasAvailable, message: null, changed_at: null}]
     revision: "7"
     revision_created_at: "2026-11-24T14:59:58Z"
+    revision_change: rollout
     restarted_at: null
     last_action: null
     rollout: {done: true, failed: false, reason: Complete, message: 2 replicas are updated and available}
@@ -365,7 +373,8 @@ def _examine(cluster: Cluster, params: dict[str, Any], result: dict[str, Any]) -
     }
     pods = read_pods(cluster, kind, workload, further)
     created = workloads.revision_created_at(workload, pods.replica_sets)
-    facts = workloads.workload_facts(kind, workload) | {"revision_created_at": created}
+    change = workloads.revision_change(workload, pods.replica_sets)
+    facts = workloads.workload_facts(kind, workload) | {"revision_created_at": created, "revision_change": change}
     result |= {"reachable": True, "workload": facts}
     add_unknown(result, first.failures)
     _add_pods(pods, result)

@@ -249,6 +249,17 @@ def test_pods_that_are_replaced_without_a_rollout_make_no_newer_revision(cluster
     cluster.kubectl("set", "env", "deployment/backend", "A=1")
     until(lambda: run_module(SPEC, options)["workload"]["revision"] == "2", "another revision")
     until(lambda: run_module(SPEC, options)["workload"]["revision_created_at"] != created, "its ReplicaSet")
+    assert (after["workload"]["revision_change"], change(options)) == (None, "rollout")
+    cluster.kubectl("rollout", "restart", "deployment/backend")
+    until(lambda: change(options) == "restart", "a restart that brings no version")
+    cluster.kubectl("rollout", "undo", "deployment/backend")
+    until(lambda: change(options) == "undo", "an earlier revision that is used again")
+
+
+def change(options: dict[str, Any]) -> str | None:
+    """What made the present revision."""
+    found: str | None = run_module(SPEC, options)["workload"]["revision_change"]
+    return found
 
 
 def test_a_real_crash_loop(cluster: KubernetesCluster) -> None:

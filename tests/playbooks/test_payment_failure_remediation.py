@@ -347,6 +347,9 @@ def test_a_rollout_that_uses_the_wrong_mode_is_undone(
     refused = 'sum(increase(stripe_payment_failed_total{reason="mode"}[5s]))'
     wait_until(lambda: (world.prometheus.value(refused) or 0) >= 4, "payments fail")
     before = pods(world)
+    with world.only_read():  # what was rolled out longer ago is not what it began with
+        earlier = runbook.run(payment_failure_deploy_window_s=1)
+    assert recommended(earlier) == [], earlier.finding("payment_cause")
     with world.only_read():
         preview = runbook.remediate("--check", approve="undo-rollout")
     finding = preview.finding("payment_cause")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,19 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(ROOT / ".collections", tmp_path)
 
 
-def judged(bench: Bench, cause: Json, calls_per_s: float | None = None, **concluded: Json) -> Json:
+def judged(
+    bench: Bench, cause: Json, calls_per_s: float | None = None, *, revision: Json | None = None, **concluded: Json
+) -> Json:
     """The finding payment_cause."""
     calls = {"status": "value" if calls_per_s is not None else "no_data", "value": calls_per_s}
     answers = {"calls_per_s": calls, "failure_ratio": {"status": "value", "value": 0.4}}
     bench.hosts = {
         "stripe": None,
-        "backend": None,
+        "backend": {"__payment_failure_examined": {"found": {"workload": {"workload": revision or {}}}}},
         "postgres": None,
         "prometheus": {"__payment_failure_metrics": {"answers": answers}},
     }
-    found = {"found": {"cause": CAUSE | cause, **concluded}}
+    found = {"found": {"cause": CAUSE | cause, "budget": {}, **concluded}}
     task = {"name": "Judge", "ansible.builtin.import_role": {**ROLE, "tasks_from": "judge/together"}}
     plays = [{"hosts": "backend", "tasks": [task], "vars": {"__payment_failure_concluded": found}}]
     done = bench.run(bench.playbook(plays, "payment_failure"))
@@ -61,3 +64,36 @@ def test_limits_that_allow_too_much_are_lowered_whatever_a_mean_says(
     assert finding["recommend"] == (["lower-rate-limit"] if recommended else []), finding
     assert word in finding["next_step"]
     assert ("fit the account" in finding["next_step"]) == (budget["fits"] is True)
+
+
+def rolled_out(minutes: float = 3, change: str | None = "rollout") -> Json:
+    created = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
+    return {"revision_change": change, "revision_created_at": created.isoformat(timespec="seconds")}
+
+
+def before(value: float | None) -> Json:
+    status = "no_data" if value is None else "value"
+    return {"reachable": True, "answers": {"mode_ratio": {"status": status, "value": value}}}
+
+
+@pytest.mark.parametrize(
+    ("revision", "known", "key", "recommended", "word"),
+    [
+        (rolled_out(), {"before": before(0.0)}, "as_expected", ["undo-rollout"], ""),
+        (rolled_out(31), {}, "as_expected", [], "the last rollout was 31 minutes ago"),
+        (rolled_out(change="restart"), {}, "as_expected", [], "no new version: restart"),
+        (rolled_out(change=None), {}, "as_expected", [], "whether a version was rolled out lately is not known"),
+        (rolled_out(), {"before": before(0.4)}, "as_expected", [], "40.0 % of the payments failed so before"),
+        (rolled_out(), {"before": before(None)}, "as_expected", [], "failed so before the last rollout is not known"),
+        (rolled_out(), {}, "as_expected", [], "failed so before the last rollout is not known"),
+        (rolled_out(), {"before": before(0.0)}, None, [], ""),
+        (rolled_out(31), {}, "differs", ["restore-stripe-key"], ""),
+    ],
+)
+def test_only_a_new_version_with_which_it_began_is_undone(
+    bench: Bench, revision: Json, known: Json, key: str | None, recommended: list[str], word: str
+) -> None:
+    finding = judged(bench, {"cause": "mode_mismatch", "key": key}, revision=revision, **known)
+    assert finding["recommend"] == recommended, finding
+    assert word in finding["next_step"]
+    assert ("No rollout is proposed" in finding["next_step"]) is bool(word)

@@ -11,6 +11,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.w
     autoscaler_of,
     budget,
     managed_by,
+    revision_change,
     revision_created_at,
     workload_facts,
 )
@@ -128,6 +129,47 @@ def test_a_revision_is_as_old_as_its_replica_set(sets: list[dict[str, Any]] | No
     annotations = {"deployment.kubernetes.io/revision": "7"}
     assert revision_created_at({"metadata": {"uid": "u", "annotations": annotations}}, sets) == created
     assert revision_created_at({"metadata": {"uid": "u"}}, sets) is None
+
+
+RESTARTED, MARK = "kubectl.kubernetes.io/restartedAt", "incidents.brandconnect/last-action"
+
+
+def revision(number: int, image: str = "a:1", history: str | None = None, **annotations: str) -> dict[str, Any]:
+    """A ReplicaSet with its pod template."""
+    found = replica_set(str(number), "2026-11-24T15:00:00Z")
+    if history:
+        found["metadata"]["annotations"]["deployment.kubernetes.io/revision-history"] = history
+    names = {"restarted": RESTARTED, "mark": MARK}
+    metadata = {
+        "labels": {"app": "a", "pod-template-hash": f"hash{number}"},
+        "annotations": {names.get(name, name): value for name, value in annotations.items()},
+    }
+    return {**found, "spec": {"template": {"metadata": metadata, "spec": {"containers": [{"image": image}]}}}}
+
+
+@pytest.mark.parametrize(
+    ("sets", "change"),
+    [
+        ([revision(6), revision(7, "a:2")], "rollout"),
+        ([revision(6), revision(7, checksum="2")], "rollout"),  # as Helm rolls out another ConfigMap
+        ([revision(6), revision(7, restarted="2026-11-24T15:00:00Z")], "restart"),
+        ([revision(6), revision(7, restarted="2026-11-24T15:00:00Z", mark="i/restart")], "restart"),
+        ([revision(6), revision(7, "a:2", restarted="2026-11-24T15:00:00Z")], "rollout"),
+        ([revision(6), revision(7, "a:2", mark="i/set_env")], "remediation"),
+        ([revision(6, mark="i/set_env"), revision(7, "a:2", mark="i/set_env")], "rollout"),  # it is inherited
+        ([revision(6, mark="i/set_env"), revision(7, "a:2", mark="j/set_env")], "remediation"),
+        ([revision(3, "a:2"), revision(5), revision(7, "a:2")], "rollout"),  # some are not kept
+        ([revision(6, "a:2"), revision(7, history="5")], "undo"),
+        ([revision(7, "a:2")], None),
+        ([revision(6)], None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_what_made_a_revision(sets: list[dict[str, Any]] | None, change: str | None) -> None:
+    annotations = {"deployment.kubernetes.io/revision": "7"}
+    assert revision_change({"metadata": {"uid": "u", "annotations": annotations}}, sets) == change
+    assert revision_change({"metadata": {"uid": "u"}}, sets) is None
 
 
 def test_facts_of_a_deployment() -> None:

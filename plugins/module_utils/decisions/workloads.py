@@ -17,6 +17,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 LAST_ACTION = "incidents.brandconnect/last-action"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 REVISION = "deployment.kubernetes.io/revision"
+REVISION_HISTORY = "deployment.kubernetes.io/revision-history"  # the numbers that a ReplicaSet had before
+_TEMPLATE_HASH = "pod-template-hash"  # the controller's own label
 CONDITION_LENGTH = 200
 
 # label or annotation -> who writes it; what deploys from Git comes before what it uses
@@ -77,13 +79,35 @@ def revision_created_at(workload: Mapping[str, Any], replica_sets: Iterable[Mapp
     Args:
         replica_sets: those with its labels; ``None`` where they could not be read.
     """
-    metadata = workload.get("metadata") or {}
-    revision = (metadata.get("annotations") or {}).get(REVISION)
-    if revision is None:
+    current = _revisions(workload, replica_sets)[0]
+    return (current.get("metadata") or {}).get("creationTimestamp") if current else None
+
+
+def revision_change(workload: Mapping[str, Any], replica_sets: Iterable[Mapping[str, Any]] | None) -> str | None:
+    """Return what made the present revision of a Deployment, compared with the one before.
+
+    A new version is told from what brings none: going back to the one before would not take a version away.
+
+    Args:
+        replica_sets: those with its labels; ``None`` where they could not be read.
+
+    Returns:
+        ``rollout`` for another pod template, ``restart`` where only the time of one differs, ``remediation`` for a
+        change of this collection, ``undo`` for an earlier revision that is used again; ``None`` where that is not
+        known, or there is none before.
+    """
+    current, before = _revisions(workload, replica_sets)
+    if current is None:
         return None
-    own = [item.get("metadata") or {} for item in replica_sets or () if _is_owned(item, metadata.get("uid"))]
-    found = (item for item in own if (item.get("annotations") or {}).get(REVISION) == revision)
-    return next((item.get("creationTimestamp") for item in found), None)
+    if _annotations(current).get(REVISION_HISTORY):
+        return "undo"
+    if before is None:
+        return None
+    now, then = _template(current), _template(before)
+    if _essence(now) == _essence(then):
+        return "restart"
+    mark = _annotations(now).get(LAST_ACTION)  # later revisions inherit it
+    return "remediation" if mark and mark != _annotations(then).get(LAST_ACTION) else "rollout"
 
 
 def surge(strategy: Mapping[str, Any], replicas: int) -> int:
@@ -147,6 +171,39 @@ def managed_by(metadata: Mapping[str, Any]) -> dict[str, str] | None:
     return next(
         ({"tool": tool, "evidence": f"field manager {name}"} for name, tool in _MANAGERS if name in writers), None
     )
+
+
+def _revisions(
+    workload: Mapping[str, Any], replica_sets: Iterable[Mapping[str, Any]] | None
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """The ReplicaSets of the present revision and of the one before, where there are such."""
+    number = _number(workload)
+    if number is None:
+        return None, None
+    uid = (workload.get("metadata") or {}).get("uid")
+    own = {_number(item) or 0: item for item in replica_sets or () if _is_owned(item, uid)}
+    earlier = [each for each in own if 0 < each < number]
+    return own.get(number), own[max(earlier)] if earlier else None
+
+
+def _number(item: Mapping[str, Any]) -> int | None:
+    text = str(_annotations(item).get(REVISION, ""))
+    return int(text) if text.isdecimal() else None
+
+
+def _annotations(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (item.get("metadata") or {}).get("annotations") or {}
+
+
+def _template(replica_set: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (replica_set.get("spec") or {}).get("template") or {}
+
+
+def _essence(template: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What of a pod template a restart leaves as it is."""
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    kept = {name: value for name, value in _annotations(template).items() if name not in (RESTARTED_AT, LAST_ACTION)}
+    return {name: value for name, value in labels.items() if name != _TEMPLATE_HASH}, kept, template.get("spec")
 
 
 def _is_owned(item: Mapping[str, Any], uid: Any) -> bool:
