@@ -144,6 +144,10 @@ def test_late_metrics_are_synced(runbook: IngestionRunbook, metrics: Metrics, da
     (target,) = planned(preview, "sync-metrics")["targets"]
     assert preview.result["actions"] == []
     assert target["argv"][-4:] == ["--", "--campaigns=active", "--max=50", "--json"]
+    assert (target["kind"], target["name"]) == ("Deployment", "backend"), "the image that has the job"
+    with metrics.only_read():
+        there = runbook.remediate("--check", approve="sync-metrics", ingestion_lag_sync_in="metric-worker")
+    assert [each["name"] for each in planned(there, "sync-metrics")["targets"]] == ["metric-worker"]
     data_lab.social.control.write(["tiktok:code-40100"])
     refused = runbook.remediate(approve="sync-metrics")
     assert (refused.result["outcome"], refused.result["actions"]) == ("refused", []), "a platform limits us"

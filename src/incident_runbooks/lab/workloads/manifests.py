@@ -41,7 +41,7 @@ def manifests(site: Site) -> list[Json]:
         site: the lab they are for; without Redis where it has none.
     """
     redis = _redis(site, site.redis) if site.redis else []  # before those that look for its Service when they start
-    others = [*_backend(site), *_metric_worker(site), *_postgres(site)]
+    others = [*_source_secrets(site), *_backend(site), *_metric_worker(site), *_postgres(site)]
     return [_namespace(), *redis, *_backend_data(site), *others]
 
 
@@ -95,6 +95,7 @@ def _backend(site: Site) -> list[Json]:
         _from_secret("STRIPE_SECRET_KEY", "stripe-keys"),
         _from_secret("STRIPE_WEBHOOK_SECRET", "stripe-keys"),
         *_sessions(site),
+        *_sources(site),  # its image has the job that syncs metrics
     ]
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
     selector = {"matchLabels": {"app": "backend"}}
@@ -142,11 +143,11 @@ def _metric_worker(site: Site) -> list[Json]:
         *sources,
     ]
     workload = _workload("Deployment", "metric-worker", container, replicas=1)
-    return [_account("metric-worker"), *_source_secrets(site), workload]
+    return [_account("metric-worker"), workload]
 
 
 def _sources(site: Site) -> list[Json]:
-    """Return what the metric worker needs to ask the social APIs, and to write into ClickHouse."""
+    """Return what is needed to ask the social APIs, and to write into ClickHouse: by the worker, and by the job."""
     found: list[Json] = []
     if site.clickhouse:
         names = ("CLICKHOUSE_URL", "CLICKHOUSE_USER", "CLICKHOUSE_DATABASE")
