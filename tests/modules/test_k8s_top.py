@@ -96,6 +96,71 @@ def test_pods_that_cannot_be_listed(api: Api) -> None:
     assert [item["part"] for item in result["unknown"]] == ["pods"]
 
 
+NODES, NODE_METRICS = "/api/v1/nodes", "/apis/metrics.k8s.io/v1beta1/nodes"
+NODE = {
+    "metadata": {"name": "n1"},
+    "status": {
+        "allocatable": {"cpu": "4", "memory": "1Gi"},
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "True"}],
+    },
+}
+
+
+def serve_nodes(api: Api) -> None:
+    serve_backend(api, [pod("a")])
+    api.answers[METRICS] = {"items": [metrics("a")]}
+    api.answers[NODES] = {"items": [NODE]}
+    api.answers[NODE_METRICS] = {"items": [{"metadata": {"name": "n1"}, "usage": {"cpu": "1", "memory": "512Mi"}}]}
+
+
+def test_nodes_only_where_they_are_wanted(api: Api) -> None:
+    serve_nodes(api)
+    result = measured(api)
+    assert (result["nodes"], result["nodes_total"], NODES in api.paths()) == (None, None, False)
+    result = measured(api, nodes=True)
+    (node,) = result["nodes"]
+    assert (node["pressure"], node["pods"], node["cpu_ratio"], node["memory_ratio"]) == (
+        ["MemoryPressure"],
+        1,
+        0.25,
+        0.5,
+    )
+    assert (result["nodes_total"], result["unknown"], result["totals"]["pods_measured"]) == (1, [], 1)
+
+
+def test_of_many_nodes_those_that_matter_are_returned(api: Api) -> None:
+    serve_nodes(api)
+    api.answers[NODES] = {"items": [{"metadata": {"name": f"other-{number}"}} for number in range(60)] + [NODE]}
+    result = measured(api, nodes=True)
+    assert (result["nodes_total"], len(result["nodes"]), result["nodes"][0]["name"]) == (61, 50, "n1")
+
+
+def test_a_login_that_may_not_see_nodes_can_tell_the_rest(api: Api) -> None:
+    serve_nodes(api)
+    api.answers[NODES] = api.answers[NODE_METRICS] = refusal(403, "Forbidden")
+    result = measured(api, nodes=True, rbac_role="api-latency-diagnose")
+    assert (result["nodes"], result["nodes_total"], result["totals"]["pods_measured"]) == (None, None, 1)
+    assert [(item["part"], item["cause"]) for item in result["unknown"]] == [
+        ("nodes", "forbidden"),
+        ("node_metrics", "forbidden"),
+    ]
+    assert "the ClusterRole of deploy/rbac/api-latency-diagnose.yml" in result["unknown"][0]["hint"]
+
+
+@pytest.mark.parametrize(("reply", "available"), [(refusal(404, "NotFound"), False), (refusal(403, "Forbidden"), True)])
+def test_nodes_whose_usage_is_not_measured(api: Api, reply: Reply, available: bool) -> None:
+    serve_nodes(api)
+    api.answers[NODE_METRICS] = reply
+    if not available:
+        api.answers[METRICS] = reply
+    result = measured(api, nodes=True)
+    assert (result["available"], result["nodes"][0]["pressure"], result["nodes"][0]["cpu_ratio"]) == (
+        available,
+        ["MemoryPressure"],
+        None,
+    )
+
+
 def test_no_cluster(api: Api) -> None:
     result = measured(api, host="https://127.0.0.1:1")
     assert (result["reachable"], result["cause"]) == (False, "refused")
@@ -130,3 +195,36 @@ def test_real_usage(cluster: KubernetesCluster) -> None:
     shares = result["pods"][0]["containers"][0]
     assert shares["memory_limit_bytes"] == 2**30
     assert shares["memory_limit_ratio"] == round(shares["memory_bytes"] / 2**30, 4)
+    assert result["nodes"] is None
+
+
+def test_real_nodes(cluster: KubernetesCluster) -> None:
+    """As kubectl sees them, and with what the pods of the namespace use."""
+    busy = ["sh", "-c", "exec sleep 600"]
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"one-{number}"},
+            "spec": {"containers": [{"name": "one", "image": "lab/shell:1", "command": busy}]},
+        }
+        for number in range(2)
+    ]
+    labels = {"app": "backend"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "backend", "image": "lab/shell:1"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "backend"}, "spec": spec}
+    cluster.apply([*pods, workload])
+    options = cluster.options(name="backend", nodes=True)
+
+    def carrying() -> dict[str, Any]:
+        return next((node for node in run_module(SPEC, options)["nodes"] if node["pods"] == 2), {})
+
+    until(lambda: carrying().get("memory_bytes"), "a node that carries both, measured")
+    found = carrying()
+    (known,) = cluster.json("get", "nodes")["items"]
+    conditions = {each["type"]: each["status"] for each in known["status"]["conditions"]}
+    assert (found["name"], found["ready"]) == (known["metadata"]["name"], conditions["Ready"] == "True")
+    assert found["pressure"] == [kind for kind, status in conditions.items() if kind != "Ready" and status == "True"]
+    assert found["cpu_allocatable_cores"] == float(known["status"]["allocatable"]["cpu"])
+    assert 0 < found["memory_ratio"] < 1

@@ -100,6 +100,13 @@ def test_answers_that_are_not_of_an_api_server(code: int, kind: str, body: bytes
     assert failure.message.isprintable()
 
 
+def test_what_belongs_to_no_namespace_is_granted_by_a_cluster_role() -> None:
+    request = read_request("GET", "/apis/metrics.k8s.io/v1beta1/nodes")
+    failure = answer_failure(403, "application/json", status(403, "Forbidden"), request, "api-latency-diagnose")
+    granted = "bind the ClusterRole of deploy/rbac/api-latency-diagnose.yml to it"
+    assert failure.next_step == f"the login lacks list on nodes.metrics.k8s.io; {granted}"
+
+
 @pytest.mark.parametrize(
     ("role", "advice"),
     [

@@ -261,6 +261,7 @@ def _text_of(content_type: str, body: bytes) -> str:
 def _grant(request: Request, rbac_role: str | None) -> str:
     where = f" in namespace {request.namespace}" if request.namespace else ""
     needed = f"the login lacks {request.verb} on {request.what or 'this path'}{where}"
+    kind = "Role" if request.namespace or not request.resource else "ClusterRole"
     if rbac_role:
-        return f"{needed}; bind the Role of {RBAC_FOLDER}/{rbac_role}.yml to it"
-    return f"{needed}; bind a Role that grants it"
+        return f"{needed}; bind the {kind} of {RBAC_FOLDER}/{rbac_role}.yml to it"
+    return f"{needed}; bind a {kind} that grants it"
