@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 _ANSWER_S = 10.0
 _PLURALS = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
     "ConfigMap": "configmaps",
     "Deployment": "deployments",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",

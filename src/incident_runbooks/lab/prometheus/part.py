@@ -18,7 +18,7 @@ from incident_runbooks.lab.services.process import wait_until
 
 NAME = "prometheus"
 JOB = "backend"
-INGRESS_JOB, KUBELET_JOB = "ingress", "cadvisor"
+INGRESS_JOB, CADVISOR_JOB, KUBELET_JOB = "ingress", "cadvisor", "kubelet"
 _CADVISOR = "/metrics/cadvisor"
 _CONFIGURATION = "prometheus.yml"
 _READY = "/-/ready"
@@ -85,7 +85,8 @@ def lay_out(directory: Path, program: Program, *, targets_url: str, ingress: str
         "scrape_configs": [
             {"job_name": JOB, "http_sd_configs": [{"url": targets_url, "refresh_interval": "500ms"}]},
             {"job_name": INGRESS_JOB, "static_configs": [{"targets": [ingress]}]},
-            {"job_name": KUBELET_JOB, "metrics_path": _CADVISOR, "static_configs": [{"targets": [kubelet]}]},
+            {"job_name": CADVISOR_JOB, "metrics_path": _CADVISOR, "static_configs": [{"targets": [kubelet]}]},
+            {"job_name": KUBELET_JOB, "static_configs": [{"targets": [kubelet]}]},
         ],
     }
     # every JSON document is YAML

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from incident_runbooks.lab.binaries import Program
+from incident_runbooks.lab.cluster.runtime.volume_stats import DIRECTORY
 from incident_runbooks.lab.workloads import faults
 from incident_runbooks.lab.workloads.npm import CALLS_VARIABLE
 from incident_runbooks.lab.workloads.site import PROBE_EMAIL, Site
@@ -175,7 +176,10 @@ def _postgres(site: Site) -> list[Json]:
     container = {
         **_python(site, "postgres", f"postgres:{server.version.split()[0]}", uses_config=False),
         "ports": [{"name": "postgres", "containerPort": server.port}],
-        "volumeMounts": [{"name": "auth", "mountPath": "/run/secrets/postgres", "readOnly": True}],
+        "volumeMounts": [
+            {"name": "auth", "mountPath": "/run/secrets/postgres", "readOnly": True},
+            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
+        ],
         "resources": _resources("10m", "48Mi", "128Mi"),
     }
     environ = {
@@ -191,13 +195,23 @@ def _postgres(site: Site) -> list[Json]:
     logins = (server.superuser, server.ops, server.app)
     pgpass = "".join(f"*:*:*:{login.user}:{login.password}\n" for login in logins)
     volume = {"name": "auth", "secret": {"secretName": "postgres-auth", "defaultMode": 0o600}}
+    claim = _claim("data", "10Gi")
+    claim["metadata"]["annotations"] = {DIRECTORY: str(server.data)}
     return [
         _account("postgres"),
         _secret("postgres-auth", pgpass=pgpass),
         # the users of a PgBouncer that somebody may put before the server
         _secret("pgbouncer-auth", **{"userlist.txt": f'"{server.app.user}" "{server.app.password}"\n'}),
         _service("postgres", [{"name": "postgres", "port": 5432, "targetPort": "postgres"}]),
-        _workload("StatefulSet", "postgres", container, replicas=1, serviceName="postgres", volumes=[volume]),
+        _workload(
+            "StatefulSet",
+            "postgres",
+            container,
+            replicas=1,
+            serviceName="postgres",
+            volumes=[volume],
+            volumeClaimTemplates=[claim],
+        ),
     ]
 
 
@@ -216,15 +230,12 @@ def _redis(site: Site, redis: Program) -> list[Json]:
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
         "resources": _resources("10m", "16Mi", "128Mi"),
     }
-    claim = {
-        "metadata": {"name": "data"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
+    claims = [_claim("data", "1Gi")]
     return [
         _account("redis"),
         _secret("redis-auth", REDIS_PASSWORD=site.credentials.redis_password),
         _service("redis", [{"name": "redis", "port": REDIS_PORT, "targetPort": "redis"}]),
-        _workload("StatefulSet", "redis", container, replicas=1, serviceName="redis", volumeClaimTemplates=[claim]),
+        _workload("StatefulSet", "redis", container, replicas=1, serviceName="redis", volumeClaimTemplates=claims),
     ]
 
 
@@ -252,6 +263,11 @@ def _workload(
         spec = {"progressDeadlineSeconds": 60, **spec}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
     return _object("apps/v1", kind, name, spec=spec)
+
+
+def _claim(name: str, storage: str) -> Json:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}}}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 def _object(api_version: str, kind: str, name: str, **content: Any) -> Json:

@@ -157,6 +157,8 @@ class StatefulSets(Controller):
             if self.store.find(VOLUME_CLAIMS, namespace, claim) is None:
                 labels = stateful_set["spec"]["selector"].get("matchLabels") or {}
                 metadata = {"name": claim, "namespace": namespace, "labels": labels}
+                if annotations := template["metadata"].get("annotations"):
+                    metadata["annotations"] = dict(annotations)
                 new = {"metadata": metadata, "spec": copy.deepcopy(template["spec"])}
                 self.store.create(VOLUME_CLAIMS, defaults.apply(VOLUME_CLAIMS, new))
                 what = f"create Claim {claim} Pod {pod['metadata']['name']} in StatefulSet"

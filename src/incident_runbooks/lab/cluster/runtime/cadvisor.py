@@ -17,12 +17,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from incident_runbooks.lab.cluster.runtime import volume_stats
 from incident_runbooks.lab.cluster.runtime.container import Container
 from incident_runbooks.lab.cluster.runtime.usage import Usage
 
 PATH = "/metrics/cadvisor"
 _STAT_FILE = "cpu.stat"
 _PERIOD_S = 0.1  # cfs_period_us
+_HEADERS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Kubelet(Protocol):
 
     def measured(self) -> Iterable[Measured]:
         """Yield what is known of each container that runs."""
+
+    def volumes(self) -> Iterable[volume_stats.Volume]:
+        """Yield the volumes of the claims that pods have mounted."""
 
 
 _FAMILIES: tuple[tuple[str, str, str, Callable[[Measured], float | None]], ...] = (
@@ -117,7 +122,7 @@ def text(measured: Iterable[Measured]) -> str:
 
 
 class Server:
-    """Serves it over plain HTTP, as the kubelet's read-only port does.
+    """Serves it, and how full volumes are, over plain HTTP, as the kubelet's read-only port does.
 
     Args:
         kubelet: whose containers.
@@ -127,6 +132,7 @@ class Server:
         self._kubelet = kubelet
         application = web.Application()
         application.router.add_get(PATH, self._tell)
+        application.router.add_get(volume_stats.PATH, self._tell_volumes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
 
     async def start(self, host: str, port: int) -> None:
@@ -143,5 +149,7 @@ class Server:
         await self._runner.cleanup()
 
     async def _tell(self, _: web.Request) -> web.Response:
-        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return web.Response(text=text(self._kubelet.measured()), headers=headers)
+        return web.Response(text=text(self._kubelet.measured()), headers=_HEADERS)
+
+    async def _tell_volumes(self, _: web.Request) -> web.Response:
+        return web.Response(text=volume_stats.text(self._kubelet.volumes()), headers=_HEADERS)

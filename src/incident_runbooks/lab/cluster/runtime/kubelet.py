@@ -22,6 +22,7 @@ from incident_runbooks.lab.cluster.runtime.events import Recorder
 from incident_runbooks.lab.cluster.runtime.exec import Session
 from incident_runbooks.lab.cluster.runtime.pod import Pod
 from incident_runbooks.lab.cluster.runtime.usage import Usage
+from incident_runbooks.lab.cluster.runtime.volume_stats import Volume
 from incident_runbooks.lab.cluster.runtime.watchdog import Watchdog
 
 Json = dict[str, Any]
@@ -138,6 +139,11 @@ class LocalKubelet:
             for container in pod.containers:
                 if (found := cadvisor.measure(container, self._usage)) is not None:
                     yield replace(found, namespace=pod.namespace, pod=pod.name)
+
+    def volumes(self) -> Iterator[Volume]:
+        """Yield the volumes of the claims that pods have mounted."""
+        for pod in self._pods.values():
+            yield from pod.claims()
 
     # What happens in the store
 

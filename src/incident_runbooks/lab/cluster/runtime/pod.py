@@ -18,6 +18,7 @@ from incident_runbooks.lab.cluster.runtime.container import Container
 from incident_runbooks.lab.cluster.runtime.context import PodContext
 from incident_runbooks.lab.cluster.runtime.environment import ConfigError
 from incident_runbooks.lab.cluster.runtime.events import Recorder
+from incident_runbooks.lab.cluster.runtime.volume_stats import Volume
 from incident_runbooks.lab.cluster.runtime.volumes import Volumes
 from incident_runbooks.lab.cluster.store import now
 
@@ -82,6 +83,11 @@ class Pod:
     def container(self, name: str) -> Container | None:
         """Return one of them."""
         return next((each for each in self.containers if each.name == name), None)
+
+    def claims(self) -> Iterator[Volume]:
+        """Yield the volumes of its claims, once they are mounted."""
+        if self._has_ip:
+            yield from self._context.volumes.claims()
 
     # What happens to it
 

@@ -2,7 +2,8 @@
 """Volumes of pods: directories.
 
 Nothing is mounted: a container finds a volume below its working directory, at the mount path without the
-leading slash (``/etc/app`` is ``./etc/app``), as a symbolic link.
+leading slash (``/etc/app`` is ``./etc/app``), as a symbolic link. The volume of a claim is a directory of the
+cluster's, or the one that its annotation ``DIRECTORY`` of ``volume_stats`` names; ``QUOTA`` says how large it is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from incident_runbooks.lab.cluster.resources import CONFIG_MAPS, SECRETS, VOLUME_CLAIMS, Resource
 from incident_runbooks.lab.cluster.runtime import environment
 from incident_runbooks.lab.cluster.runtime.environment import ConfigError
+from incident_runbooks.lab.cluster.runtime.volume_stats import DIRECTORY, QUOTA, Volume
 from incident_runbooks.lab.cluster.store import Store
 
 Json = dict[str, Any]
@@ -64,6 +66,17 @@ class Volumes:
             if not link.is_symlink() and not link.exists():
                 link.symlink_to(target)
 
+    def claims(self) -> Iterator[Volume]:
+        """Yield the volumes of the claims that there are."""
+        for volume in self._pod["spec"].get("volumes") or ():
+            if "persistentVolumeClaim" not in volume:
+                continue
+            name: str = volume["persistentVolumeClaim"]["claimName"]
+            claim = self._store.find(VOLUME_CLAIMS, self._namespace, name)
+            if claim is not None:
+                quota = (claim["metadata"].get("annotations") or {}).get(QUOTA)
+                yield Volume(self._namespace, name, self._directory_of(name), int(quota) if quota else None)
+
     def _references(self) -> Iterator[tuple[Resource, str]]:
         for volume in self._pod["spec"].get("volumes") or ():
             for resource, name, _ in _sources(volume):
@@ -74,9 +87,13 @@ class Volumes:
     def _path(self, name: str) -> Path:
         for volume in self._pod["spec"].get("volumes") or ():
             if volume["name"] == name and "persistentVolumeClaim" in volume:
-                claim: str = volume["persistentVolumeClaim"]["claimName"]
-                return self._claims / self._namespace / claim
+                return self._directory_of(volume["persistentVolumeClaim"]["claimName"])
         return self._directory / name
+
+    def _directory_of(self, claim: str) -> Path:
+        found = self._store.find(VOLUME_CLAIMS, self._namespace, claim) or {}
+        named = ((found.get("metadata") or {}).get("annotations") or {}).get(DIRECTORY)
+        return Path(named) if named else self._claims / self._namespace / claim
 
     def _set_up(self, volume: Json) -> None:
         path = self._path(volume["name"])
