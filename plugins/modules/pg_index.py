@@ -73,7 +73,7 @@ options:
   free_bytes:
     description:
       - Free space of the server's volume, which the server itself cannot tell. Half of the table's size must fit.
-      - Where it is not given, RV(caveats) says so.
+      - V(create) is refused without it, as a build that fills the volume stops the server.
     type: int
   max_transaction_age_s:
     description: A build is refused while a transaction has been open for longer, as it would wait for it. 1 to 3600.
@@ -118,6 +118,7 @@ EXAMPLES = r"""
       - name: created_at
         order: desc
     query_id: "{{ slow.statements[0].query_id }}"
+    free_bytes: "{{ volume.answers.free_bytes.value | int }}"
     incident: api-latency-20261128T101500Z-3fa1
   check_mode: true
   register: plan
@@ -131,6 +132,7 @@ EXAMPLES = r"""
       - name: created_at
         order: desc
     query_id: "{{ slow.statements[0].query_id }}"
+    free_bytes: "{{ volume.answers.free_bytes.value | int }}"
     incident: api-latency-20261128T101500Z-3fa1
     targets: "{{ plan.targets }}"
 

@@ -210,6 +210,82 @@ def test_only_what_lasts_is_far_above_the_objective(bench: Bench) -> None:
         assert (finding["status"], finding["cause"]) == (status, cause), (name, finding["summary"])
 
 
+def volume(free: Json | None = None, used: float | None = 0.4, inodes: float | None = 0.1) -> Json:
+    """As Prometheus answers of the volume: what is no number has no value."""
+
+    def answer(value: float | None) -> Json:
+        word = "empty" if value is None else None
+        return {
+            "status": "no_data" if word else "value",
+            "reason": word,
+            "value": value,
+            "min": value,
+            "max": value,
+            "message": "no series",
+        }
+
+    answers = {
+        "free_bytes": answer(5 * 2**30) | (free or {}),
+        "used_ratio": answer(used),
+        "inodes_ratio": answer(inodes),
+    }
+    return {"reachable": True, "cause": None, "message": None, "hint": None, "answers": answers}
+
+
+GONE = {"status": "no_data", "reason": "series_missing", "value": None, "min": None}
+STALE = {"status": "stale", "reason": "old_samples", "value": None}  # with the numbers of then
+SEVERAL = {"value": None, "min": 2.0**30, "max": 9.0 * 2**30}
+DISKS: dict[str, tuple[Json, str, str | None, str]] = {
+    "room": (volume(), "ok", None, "5.0 GiB are free, 40 % of it is used"),
+    "full": (volume(used=0.9), "degraded", "volume_nearly_full", "90 % of the database's volume is used"),
+    "nearly": (volume(used=0.89), "ok", None, "89 %"),
+    "no-inodes": (volume(inodes=0.97), "degraded", "inodes_nearly_used_up", "97 % of the inodes"),
+    "inodes-without-limit": (volume(inodes=None), "ok", None, "5.0 GiB"),
+    "full-and-free-not-known": (
+        volume(GONE, used=0.95),
+        "degraded",
+        "volume_nearly_full",
+        "how much is free is not known",
+    ),
+    "nothing-left": (
+        volume({"value": 0.0, "min": 0.0}, used=1.0),
+        "degraded",
+        "volume_nearly_full",
+        "0.0 GiB are free",
+    ),
+    "of-several-the-fullest": (volume(SEVERAL), "ok", None, "1.0 GiB are free"),
+    "gone": (volume(GONE, None, None), "unknown", "series_missing", "not known: no series"),
+    "stale": (volume(STALE), "unknown", "old_samples", "not known"),
+    "of-one-s-own": (
+        {**volume(), "answers": {"free_bytes": volume()["answers"]["free_bytes"]}},
+        "ok",
+        None,
+        "size is not known",
+    ),
+    "silent": (
+        {"reachable": False, "cause": "refused", "message": "no", "answers": {}},
+        "unknown",
+        "refused",
+        "could not be asked",
+    ),
+}
+
+
+def test_how_full_the_database_s_volume_is(bench: Bench) -> None:
+    now = latency(**FAST, slow_routes=[])
+    cases = {
+        name: {"__api_latency_examined": {"found": {"latency": now, "sustained": {}, "volume": found}}}
+        for name, (found, _, _, _) in DISKS.items()
+    }
+    found = all_of(bench, "judge/prometheus", cases)
+    for name, (_, status, cause, said) in DISKS.items():
+        disk = of(found[name], "disk")
+        assert (disk["status"], disk["cause"]) == (status, cause), (name, disk["summary"])
+        assert (disk["component"], disk["required"], disk["recommend"]) == ("postgres", False, []), name
+        assert said in disk["summary"], (name, disk["summary"])
+        assert bool(disk.get("next_step")) == (status != "ok"), name
+
+
 FAST_ROUTE = ROUTE | {"verdict": "ok", "p95_ms": 40.0}
 LATER: dict[str, tuple[Json, str, str | None]] = {
     "fast": ({**FAST, "routes": [FAST_ROUTE]}, "resolved", None),
@@ -243,6 +319,64 @@ def test_only_routes_with_enough_requests_are_fast_again(bench: Bench) -> None:
     for name, (_, status, cause) in LATER.items():
         verdict = of(found[name], "latency")
         assert (verdict["status"], verdict["cause"]) == (status, cause), (name, verdict)
+
+
+NODE = {
+    "name": "n1",
+    "ready": True,
+    "pressure": [],
+    "schedulable": True,
+    "pods": 3,
+    "cpu_ratio": 0.4,
+    "memory_ratio": 0.5,
+}
+AWAY = NODE | {"name": "n9", "pods": 0, "pressure": ["DiskPressure"]}
+UNMEASURED = {"cpu_ratio": None, "memory_ratio": None}
+DENIED = {"part": "nodes", "cause": "forbidden", "message": "HTTP 403", "hint": "bind the ClusterRole of deploy/rbac"}
+MEASURES: dict[str, tuple[Json, str, str | None, str]] = {
+    "well": ({"nodes": [NODE]}, "ok", None, "1 of 3 nodes carry pods of the platform, and use at most 40 % of CPU"),
+    "pressed": (
+        {"nodes": [NODE, NODE | {"name": "n2", "pressure": ["MemoryPressure"]}, AWAY]},
+        "degraded",
+        "node_pressure",
+        "n2, with 3 pods of the platform, is under MemoryPressure; under pressure elsewhere: n9",
+    ),
+    "elsewhere": ({"nodes": [NODE, AWAY]}, "ok", None, "under pressure elsewhere: n9"),
+    "placement-not-known": ({"nodes": [AWAY | {"pods": None}]}, "degraded", "node_pressure", "with ? pods"),
+    "not-ready": ({"nodes": [NODE | {"ready": False}]}, "degraded", "node_not_ready", "is not ready"),
+    "silent": ({"nodes": [NODE | {"ready": None}]}, "degraded", "node_not_ready", "is not heard of"),
+    "cpu": ({"nodes": [NODE, NODE | {"cpu_ratio": 0.95}]}, "degraded", "node_cpu", "95 % of the CPU of n1"),
+    "memory": ({"nodes": [NODE | {"memory_ratio": 0.9}]}, "degraded", "node_memory", "90 % of the memory"),
+    "cordoned": ({"nodes": [NODE | {"schedulable": False}]}, "ok", None, "1 of 3 nodes"),
+    "not-measured": ({"nodes": [NODE | UNMEASURED]}, "unknown", "not_measured", "could not be measured"),
+    "usage-denied": (
+        {"nodes": [NODE | UNMEASURED], "unknown": [DENIED | {"part": "node_metrics"}]},
+        "unknown",
+        "forbidden",
+        "could not be measured: HTTP 403",
+    ),
+    "denied": ({"nodes": None, "unknown": [DENIED]}, "unknown", "forbidden", "could not be looked at: HTTP 403"),
+    "no-pods": ({"nodes": [AWAY]}, "ok", None, "0 of 3 nodes"),
+    "no-cluster": ({"reachable": False, "cause": "refused", "message": "no"}, "unknown", "refused", "looked at: no"),
+}
+
+
+def test_what_nodes_of_the_platform_s_pods_lack(bench: Bench) -> None:
+    workload = {"reachable": False, "cause": "refused", "message": "no", "hint": "check"}
+    usual = {"reachable": True, "cause": None, "available": True, "nodes": None, "nodes_total": 3, "unknown": []}
+    usual |= {"message": None, "hint": None, "pods": [], "totals": {"pods_measured": 2, "cpu_cores": 0.5}}
+    cases = {
+        name: {"__api_latency_examined": {"found": {"workload": workload, "hpa": {}, "logs": {}, "top": usual | top}}}
+        for name, (top, _, _, _) in MEASURES.items()
+    }
+    found = all_of(bench, "judge/backend", cases)
+    for name, (_, status, cause, said) in MEASURES.items():
+        nodes = of(found[name], "nodes")
+        assert (nodes["status"], nodes["cause"]) == (status, cause), (name, nodes["summary"])
+        assert (nodes["required"], nodes["recommend"]) == (False, []), name
+        assert said in nodes["summary"], (name, nodes["summary"])
+        assert bool(nodes.get("next_step")) == (status != "ok"), name
+    assert "ClusterRole" in of(found["denied"], "nodes")["next_step"]
 
 
 INDEX = {"name": "idx_offers_campaign_id", "valid": True, "ready": True}
@@ -290,6 +424,32 @@ def test_a_pool_is_resized_only_where_that_helps(bench: Bench) -> None:
         wanted = f"__api_latency_pool_refusal is search({said!r})" if said else "__api_latency_pool_refusal is falsy"
         bench.hosts[name] = {"__api_latency_resized": resized}
         compare = {"that": wanted, "fail_msg": "{{ __api_latency_pool_refusal | default('nothing', true) }}"}
+        plays += [{"hosts": name, "tasks": [load, {"name": "Compare", "ansible.builtin.assert": compare}]}]
+    done = bench.run(bench.playbook(plays, "api_latency"))
+    assert done.rc == 0, done.output
+
+
+MEASURED = {"status": "value", "value": 7.0, "min": 7.0}
+ROOMS: dict[str, tuple[int, Json, int | None]] = {
+    "stated": (5, {"skipped": True}, 5),
+    "stated-and-measured": (5, {"answers": {"free_bytes": MEASURED}}, 5),
+    "measured": (0, {"answers": {"free_bytes": MEASURED}}, 7),
+    "several": (0, {"answers": {"free_bytes": MEASURED | {"value": None, "min": 3.0}}}, 3),
+    "nothing-left": (0, {"answers": {"free_bytes": MEASURED | {"min": 0.0}}}, 0),
+    "stale": (0, {"answers": {"free_bytes": {"status": "stale", "value": None, "min": 9.0}}}, None),
+    "not-asked": (0, {"answers": {"used_ratio": MEASURED}}, None),
+    "silent": (0, {"reachable": False, "answers": {}}, None),
+}
+
+
+def test_an_index_goes_by_what_is_stated_or_was_just_measured(bench: Bench) -> None:
+    bench.hosts = {"prometheus": None, "postgres": None, "backend": None}
+    file = str(ROOT / "roles/api_latency/vars/main.yml")
+    load, plays = {"name": "Load", "ansible.builtin.include_vars": {"file": file}}, []
+    for name, (stated, measured, free) in ROOMS.items():
+        bench.hosts[name] = {"api_latency_free_bytes": stated, "__api_latency_volume_now": measured}
+        wanted = "__api_latency_free_now is none" if free is None else f"__api_latency_free_now == {free}"
+        compare = {"that": wanted, "fail_msg": "it is {{ __api_latency_free_now }}"}
         plays += [{"hosts": name, "tasks": [load, {"name": "Compare", "ansible.builtin.assert": compare}]}]
     done = bench.run(bench.playbook(plays, "api_latency"))
     assert done.rc == 0, done.output

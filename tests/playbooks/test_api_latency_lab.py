@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from incident_runbooks import schemas
-from incident_runbooks.lab.faults import FAULTS
+from incident_runbooks.lab.faults import FAULTS, infrastructure
 from incident_runbooks.lab.faults.fault import Fault
 from incident_runbooks.lab.lab import Lab
 from incident_runbooks.lab.workloads.backend.campaigns import LATEST_OFFERS
@@ -166,6 +167,55 @@ def test_what_nothing_here_remedies_is_told_from_the_others(
     assert cause["next_step"]
 
 
+def said_by_the_kubelet(lab: Lab) -> dict[str, float]:
+    """How full the volume of PostgreSQL is, past Prometheus."""
+    lines = requests.get(f"http://{lab.cluster.kubelet_target}/metrics", timeout=10).text.splitlines()
+    return {line.split("{")[0]: float(line.split()[-1]) for line in lines if infrastructure.CLAIM in line}
+
+
+@pytest.mark.parametrize(("name", "check"), INFRASTRUCTURE.items(), ids=list(INFRASTRUCTURE))
+def test_what_the_platform_stands_on_is_seen_before_anything_is_slow(
+    runbook: LatencyRunbook, world: World, payments_lab: Lab, name: str, check: str
+) -> None:
+    payments_lab.break_(name)
+    with world.cluster.only_read():
+        run = runbook.run()
+    found = run.finding(check)
+    assert (found["status"], found["cause"], run.result["outcome"]) == ("degraded", FAULTS[name].cause, "findings")
+    others = {finding["status"] for finding in run.result["findings"] if finding["check"] != check}
+    assert others <= {"ok", "skipped"}, run.result["findings"]
+    assert recommended(run) == []
+    if check == "disk":
+        kubelet = said_by_the_kubelet(payments_lab)
+        used = 1 - kubelet["kubelet_volume_stats_available_bytes"] / kubelet["kubelet_volume_stats_capacity_bytes"]
+        assert found["data"]["used_ratio"] == pytest.approx(used, abs=0.02)
+        return
+    (node,) = found["data"]["nodes"]
+    (known,) = world.cluster.api.items("/api/v1/nodes")
+    pods = world.cluster.api.items("/api/v1/namespaces/brandconnect/pods")
+    assert (node["name"], node["pressure"]) == (known["metadata"]["name"], ["MemoryPressure"])
+    assert (node["pods"], len(pods) > 3) == (len(pods), True)
+
+
+def not_built_without_room(runbook: LatencyRunbook, lab: Lab) -> None:
+    """Nobody builds where it is not known how much is free, or where too little is; what an operator states counts."""
+    elsewhere = {"api_latency_volume_selector": 'persistentvolumeclaim="of-another-database"'}
+    unknown = runbook.remediate(approve="create-index", **elsewhere)
+    assert unknown.result["outcome"] == "refused", unknown.result["actions"]
+    assert "is not known" in planned(unknown, "create-index")["reason"]
+    assert unknown.finding("disk")["status"] == "unknown"
+    stated = runbook.remediate("--check", approve="create-index", api_latency_free_bytes=2**40, **elsewhere)
+    assert planned(stated, "create-index")["status"] == "recommended", planned(stated, "create-index")["reason"]
+    infrastructure.fill(lab, 0.9999)
+    wait_until(lambda: infrastructure.used_share(lab) > 0.98, "Prometheus has seen how full the volume is")
+    full = runbook.remediate(approve="create-index")
+    assert full.result["outcome"] == "refused", full.result["actions"]
+    assert " are free" in planned(full, "create-index")["reason"]
+    assert full.finding("disk")["cause"] == "volume_nearly_full"
+    infrastructure.empty(lab)
+    wait_until(lambda: infrastructure.used_share(lab) < 0.95, "the volume is the file system's again")
+
+
 def uses_index(world: World, name: str) -> bool:
     """Whether PostgreSQL would answer the slow statement by this index, of any campaign's."""
     plan = world.query(f"EXPLAIN {LATEST_OFFERS.replace('%s', '7')}")
@@ -186,6 +236,7 @@ def test_the_missing_index_is_built_and_dropped_again(runbook: LatencyRunbook, w
         behind = runbook.remediate(approve="create-index", api_latency_max_transaction_age_s=1)
     assert behind.result["outcome"] == "refused", behind.result["actions"]
     assert "transaction" in planned(behind, "create-index")["reason"]
+    not_built_without_room(runbook, payments_lab)
     assert (runbook.seen.standing(), uses_index(world, target["index"])) == (before, False)
 
     run = resolved(runbook, preview, "index", route=LIST)

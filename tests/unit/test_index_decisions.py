@@ -121,7 +121,8 @@ def test_whose_an_index_is() -> None:
         ({"limits": Limits(799, 60, 1000)}, "too_large"),
         ({"limits": Limits(1000, 60, 400)}, "disk"),
         ({"limits": Limits(1000, 60, 401)}, None),
-        ({"limits": Limits(1000, 60, None)}, None),
+        ({"limits": Limits(1000, 60, 0)}, "disk"),
+        ({"limits": Limits(1000, 60, None)}, "unknown_state"),  # a build that fills the volume stops the server
         ({"plan": {"seen": None, "problem": "no such query"}}, "no_plan"),
         ({"plan": {"seen": {"reads_table": True, "reads_all": False, "sorts": False}}}, "no_use"),
         ({"plan": {"seen": {"reads_table": False, "reads_all": False, "sorts": True}}}, "no_use"),

@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is still allowed: bytes of the table, seconds of the oldest transaction; free bytes where known."""
+    """What is still allowed: bytes of the table, seconds of the oldest transaction; bytes that are free, if known."""
 
     max_table_bytes: int
     max_transaction_age_s: float
@@ -115,7 +115,8 @@ def _room(size: int, limits: Limits) -> Iterator[Check]:
     yield Check("size", fits, f"the table has {size} bytes, the limit is {limits.max_table_bytes}", "too_large")
     need, free = int(size * SHARE_OF_TABLE), limits.free_bytes
     if free is None:
-        yield Check("disk", None, f"the index may need {need} bytes; nobody said how many are free")
+        text = f"the index may need {need} bytes, and how many are free on the database's volume is not known"
+        yield Check("disk", None, text, UNKNOWN_STATE)
     else:
         yield Check("disk", need < free, f"the index may need {need} bytes, {free} are free", "disk")
 
