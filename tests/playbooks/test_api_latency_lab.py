@@ -197,6 +197,18 @@ def test_what_the_platform_stands_on_is_seen_before_anything_is_slow(
     assert (node["pods"], len(pods) > 3) == (len(pods), True)
 
 
+def test_without_the_cluster_role_only_the_nodes_are_not_known(payments_lab: Lab, world: World, tmp_path: Path) -> None:
+    runbook = LatencyRunbook(payments_lab, tmp_path, world)
+    world.cluster.api.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/api-latency-diagnose")
+    run = runbook.run()
+    found = run.finding("nodes")
+    assert (found["status"], found["cause"], found["required"]) == ("unknown", "forbidden", False)
+    assert "bind the ClusterRole of deploy/rbac/api-latency-diagnose.yml" in found["next_step"]
+    assert [finding["check"] for finding in run.result["findings"] if finding["status"] == "unknown"] == ["nodes"]
+    assert run.finding("usage")["status"] == "ok"
+    assert run.result["outcome"] == "healthy"
+
+
 def not_built_without_room(runbook: LatencyRunbook, lab: Lab) -> None:
     """Nobody builds where it is not known how much is free, or where too little is; what an operator states counts."""
     elsewhere = {"api_latency_volume_selector": 'persistentvolumeclaim="of-another-database"'}
