@@ -72,12 +72,14 @@ def test_the_modules_are_documented(installed: Path) -> None:
     assert "pg_terminate_idle" in call(program, "brandconnect.incidents.pg_terminate_idle").stdout
 
 
-def test_every_alert_of_a_header_is_there(installed: Path) -> None:
+def test_the_alerts_and_the_templates_of_an_inventory_are_there(installed: Path) -> None:
     code = "from incident_runbooks.collection import collection_root; print(collection_root())"
     root = Path(call(installed / "python", "-c", code).stdout.strip())
     assert sorted(path.name for path in (root / "alerts").glob("*.yml")) == sorted(
         path.name for path in (ROOT / "alerts").glob("*.yml")
     )
+    for name in ("production", "staging"):
+        assert (root / f"inventory/{name}/hosts.yml").read_text() == (ROOT / f"inventory/{name}/hosts.yml").read_text()
 
 
 def test_its_own_runbooks_are_valid(installed: Path, tmp_path: Path) -> None:
