@@ -14,7 +14,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     ExecResult,
     run_command,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_pods
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_place import Place, choose_place
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import exec_job
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.acting import (
     Report,
@@ -71,20 +71,11 @@ class JobRun:
     def _choose(self, cluster: Cluster) -> exec_job.Objection | None:
         """Choose pod and container, and note the targets; what speaks against it."""
         kind, name = self.params["kind"], self.params["name"]
-        workload = cluster.get(cluster.workload_path(kind, name))
-        pods = read_pods(cluster, kind, workload)
-        if "pods" in pods.failures:
-            text = f"Choosing a pod of {kind} {name} in namespace {cluster.namespace} on {cluster.server}"
-            raise KubernetesError(text, pods.failures["pods"])
-        pod = exec_job.choose_pod(pods.mine)
-        if pod is None:
-            return "no_ready_pod", f"none of the {len(pods.mine)} pods of {kind} {name} is Ready"
-        chosen = exec_job.choose_container(pod, self.container)
-        if not isinstance(chosen, str):
-            return chosen
-        self.pod, self.container = str(pod["metadata"]["name"]), chosen
-        target = {"kind": kind, "name": name, "namespace": cluster.namespace, "uid": workload["metadata"].get("uid")}
-        self.report.targets = [{**target, "container": chosen, "argv": self.argv}]
+        place = choose_place(cluster, kind, name, self.container)
+        if not isinstance(place, Place):
+            return place
+        self.pod, self.container = place.pod, place.container
+        self.report.targets = [{**place.workload, "container": place.container, "argv": self.argv}]
         if same_targets(self.params["targets"], self.report.targets):
             return None
         return "plan_changed", f"{kind} {name} or the command is not what the plan was made for; make a new plan"

@@ -57,8 +57,9 @@ class PaymentJob:
         Raises:
             KubernetesError: the cluster cannot be asked.
         """
-        from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import (  # noqa: PLC0415 - see above
-            read_pods,
+        from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_place import (  # noqa: PLC0415 - see above
+            Place,
+            choose_place,
         )
 
         kind, name = self._params["kind"], self._params["name"]
@@ -66,17 +67,10 @@ class PaymentJob:
         objection = exec_job.objection(None, script, [], [script], None)
         if objection:
             return objection
-        pods = read_pods(self._cluster, kind, self._cluster.get(self._cluster.workload_path(kind, name)))
-        if "pods" in pods.failures:
-            text = f"Choosing a pod of {kind} {name} in namespace {self._cluster.namespace} on {self._cluster.server}"
-            raise KubernetesError(text, pods.failures["pods"])
-        pod = exec_job.choose_pod(pods.mine)
-        if pod is None:
-            return "no_ready_pod", f"none of the {len(pods.mine)} pods of {kind} {name} is Ready"
-        chosen = exec_job.choose_container(pod, self.container)
-        if not isinstance(chosen, str):
-            return chosen
-        self.pod, self.container = str(pod["metadata"]["name"]), chosen
+        place = choose_place(self._cluster, kind, name, self.container)
+        if not isinstance(place, Place):
+            return place
+        self.pod, self.container = place.pod, place.container
         return None
 
     def command(self, ids: Sequence[str], *further: str) -> list[str]:

@@ -15,7 +15,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kub
     ExecResult,
     run_command,
 )
-from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_reads import read_pods
+from ansible_collections.brandconnect.incidents.plugins.module_utils.clients.kubernetes_place import Place, choose_place
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import (
     dry_run,
     exec_job,
@@ -105,24 +105,15 @@ class PlatformJob:
         kind, name = self.params["kind"], self.params["name"]
         if objection := exec_job.objection(None, self._script, [], [self._script], None):
             return objection
-        workload = cluster.get(cluster.workload_path(kind, name))
-        pods = read_pods(cluster, kind, workload)
-        if "pods" in pods.failures:
-            text = f"Choosing a pod of {kind} {name} in namespace {cluster.namespace} on {cluster.server}"
-            raise KubernetesError(text, pods.failures["pods"])
-        pod = exec_job.choose_pod(pods.mine)
-        if pod is None:
-            return "no_ready_pod", f"none of the {len(pods.mine)} pods of {kind} {name} is Ready"
-        chosen = exec_job.choose_container(pod, self.container)
-        if not isinstance(chosen, str):
-            return chosen
-        self.pod, self.container = str(pod["metadata"]["name"]), chosen
-        where = {"kind": kind, "name": name, "namespace": cluster.namespace, "uid": workload["metadata"].get("uid")}
+        place = choose_place(cluster, kind, name, self.container)
+        if not isinstance(place, Place):
+            return place
+        self.pod, self.container = place.pod, place.container
         since = rfc3339(self.since) if self.since else None
         option = self._kind.option
         known = {"job": self._job, "script": self._script, "option": option, "since": since}
         what = {**known, **platform_job.told(self.ids)}
-        self.report.targets = [{**what, **where, "container": chosen}]
+        self.report.targets = [{**what, **place.workload, "container": place.container}]
         if same_targets(self.params["targets"], self.report.targets):
             return None
         return "plan_changed", f"{self._script} is not to do what the plan was made for; make a new plan"
