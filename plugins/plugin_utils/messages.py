@@ -19,9 +19,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import messages_payloads as payloads
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_templates import problems, stable_text
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_values import (
-    findings_match,
+    applies,
     in_trouble,
-    remediations_match,
+    template_of,
     values_of,
 )
 
@@ -195,18 +195,14 @@ def _concerns(notice: Json, situation: Situation, part: _Part) -> bool:
     condition = notice.get("when") or {}
     if part.stage != "opened" and situation.opened(notice):
         return True
-    remediations, findings = condition.get("remediations"), condition.get("findings")
-    before = part.stage == "opened"
-    if remediations and not remediations_match(remediations, situation.result, before=before):
-        return False
-    return not findings or findings_match(findings, situation.result)
+    return applies(condition, situation.result, before=part.stage == "opened")
 
 
 def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str, str]) -> Iterator[Json]:
     opened = situation.opened(notice)
-    text = payloads.text_of(notice, part.stage, values)
-    template = stable_text(notice["texts"].get(part.stage, ""), values)
-    part = _Part(part.stage, part.verdict, part.round, stable={"text": template})
+    template = template_of(notice, part.stage, situation.result)
+    text = payloads.text_of(notice, template, values)
+    part = _Part(part.stage, part.verdict, part.round, stable={"text": stable_text(template, values)})
     if notice["channel"] == "pagerduty":
         if part.stage == "opened":
             yield _draft(notice, situation, part, payloads.page(notice, text, values, private=situation.private))

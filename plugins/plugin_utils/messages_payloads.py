@@ -127,9 +127,8 @@ def update_of_status_page(notice: Json, text: str, state: str) -> Json:
     }
 
 
-def text_of(notice: Json, stage: str, values: Mapping[str, str]) -> str:
-    """Return the notice's text of a stage, filled in and escaped; empty where it has none."""
-    template = notice["texts"].get(stage)
+def text_of(notice: Json, template: str, values: Mapping[str, str]) -> str:
+    """Return a text of the notice, filled in and escaped; empty where there is none."""
     return render(template, values, escape_for(notice["channel"])) if template else ""
 
 

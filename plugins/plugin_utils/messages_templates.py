@@ -75,8 +75,8 @@ def problems(messages: Mapping[str, Any]) -> list[str]:
 
 def _problems_of(notice: Json, private: bool) -> Iterator[str]:
     allowed = _allowed(notice, private)
-    for stage, text in (notice.get("texts") or {}).items():
-        parsed = Template(str(text))
+    for stage, text in _texts_of(notice):
+        parsed = Template(text)
         names = set(parsed.get_identifiers())
         if not parsed.is_valid() or names - PLACEHOLDERS:
             yield f"{stage}: {_wrong(sorted(names - PLACEHOLDERS))}"
@@ -86,6 +86,12 @@ def _problems_of(notice: Json, private: bool) -> Iterator[str]:
         yield "a confidential post needs a channel of its own (to)"
     if notice.get("confidential") and not private:
         yield "only a private incident has confidential messages"
+
+
+def _texts_of(notice: Json) -> Iterator[tuple[str, str]]:
+    for stage, text in (notice.get("texts") or {}).items():
+        for each in text if isinstance(text, list) else [{"text": text}]:
+            yield stage, str(each["text"])
 
 
 def _allowed(notice: Json, private: bool) -> frozenset[str]:

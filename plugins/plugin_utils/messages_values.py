@@ -67,6 +67,34 @@ def findings_match(wanted: Iterable[Mapping[str, Any]], result: Mapping[str, Any
     return all(any(_fits(matcher, finding) for finding in result["findings"]) for matcher in wanted)
 
 
+def applies(condition: Mapping[str, Any], result: Mapping[str, Any], *, before: bool) -> bool:
+    """Whether all that a condition of a header names is so; an empty one always is.
+
+    Args:
+        condition: ``remediations``, ``changed``, ``findings`` and ``any_finding``, each optional.
+        before: whether the run has yet to act.
+    """
+    remediations, changed = condition.get("remediations"), condition.get("changed")
+    if remediations and not remediations_match(remediations, result, before=before):
+        return False
+    if changed and not any(item["changed"] and item["id"] in changed for item in result["actions"]):
+        return False
+    some = condition.get("any_finding")
+    if some and not any(findings_match([matcher], result) for matcher in some):
+        return False
+    return findings_match(condition.get("findings") or (), result)
+
+
+def template_of(notice: Mapping[str, Any], stage: str, result: Mapping[str, Any]) -> str:
+    """Return the text of a notice for a stage, not filled in: of several the first that fits; empty where none does."""
+    text = notice["texts"].get(stage) or ""
+    if isinstance(text, str):
+        return text
+    before = stage == "opened"
+    fits = (item["text"] for item in text if applies(item.get("when") or {}, result, before=before))
+    return str(next(fits, ""))
+
+
 def remediations_match(wanted: Iterable[str], result: Mapping[str, Any], *, before: bool) -> bool:
     """Whether one of the remediations is approved (before acting), or was run."""
     if before:

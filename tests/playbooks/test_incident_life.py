@@ -34,7 +34,7 @@ def told(communications: Communications, runbook: Runbook) -> Communications:
 
 @pytest.fixture
 def exhaust(pool: Callable[[int], Any], pg: Any) -> Callable[[], None]:
-    """A function that lets idle sessions hold nearly every slot."""
+    """A function that lets idle sessions hold every slot: short of that nobody is paged."""
     free = (
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
@@ -43,7 +43,7 @@ def exhaust(pool: Callable[[int], Any], pg: Any) -> Callable[[], None]:
     def fill() -> None:
         with pg.connect(user=pg.superuser) as connection:
             (slots,) = connection.execute(free).fetchone()
-        pool(slots - 1)
+        pool(slots + 1)  # whoever counted has left
 
     return fill
 

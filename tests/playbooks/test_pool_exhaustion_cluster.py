@@ -138,6 +138,7 @@ def test_the_pool_is_resized_within_the_budget_and_only_once(
     run = runbook.remediate(approve="resize-pool")
     (action,) = run.result["actions"]
     assert (action["status"], run.result["outcome"]) == ("done", "resolved"), run.result
+    assert {each["purpose"] for each in run.result["notifications"]} == {"internal"}, "no request has failed"
     assert action["before"]["env"] == {"TYPEORM_POOL_MAX": "9", "TYPEORM_POOL_SIZE": "5"}
     assert {name: cluster.environment()[name] for name in action["after"]["env"]} == {
         "TYPEORM_POOL_MAX": "4",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages im
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_templates import problems, render
 from incident_runbooks import schemas
 from support.journal_entries import PLAN, action, error, finding, verification
-from support.messages import HOSTILE, NOW, life, result, sections, situation
+from support.messages import HOSTILE, NOW, delivered, life, result, sections, situation
 
 Json = dict[str, Any]
 KINDS = sorted(sections())
@@ -23,6 +24,19 @@ TROUBLE = result(finding(), PLAN)
 RESOLVED = result(finding(), PLAN, action(), verification())
 UNRESOLVED = result(finding(), PLAN, action(), verification("unresolved"))
 REFUSED = result(finding(), PLAN, error("refused"))
+HEADER: Json = {
+    "type": "a",
+    "title": "T",
+    "severity": "high",
+    "priority": "P1",
+    "sla_target_s": 60,
+    "impact": "I",
+    "symptoms": ["s"],
+    "alerts": [],
+    "required_components": ["a"],
+    "remediations": [],
+    "follow_ups": [],
+}
 
 
 def by(drafts: list[Json], purpose: str, stage: str | None = None) -> list[Json]:
@@ -36,20 +50,7 @@ def one(drafts: list[Json], purpose: str, stage: str | None = None) -> Json:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schema_can_say_what_the_seed_says(kind: str) -> None:
-    header = {
-        "type": kind,
-        "title": "T",
-        "severity": "high",
-        "priority": "P1",
-        "sla_target_s": 60,
-        "impact": "I",
-        "symptoms": ["s"],
-        "alerts": [],
-        "required_components": ["a"],
-        "remediations": [],
-        "follow_ups": [],
-        "messages": sections()[kind],
-    }
+    header = {**HEADER, "type": kind, "messages": sections()[kind]}
     assert schemas.validate("runbook", header) == []
     assert problems(header["messages"]) == []
 
@@ -301,6 +302,36 @@ def test_what_else_a_header_may_not_say() -> None:
         compose(wrong, "opened")
 
 
+def test_of_several_texts_the_first_that_fits_counts() -> None:
+    mine = situation("webhook-failures", TROUBLE)
+    (notice,) = mine.header["messages"]["notices"]
+    some = [{"check": "other", "status": ["down"]}, {"check": "connections", "status": ["down"]}]
+    notice["when"] = {"any_finding": some}
+    notice["texts"] = {
+        "opened": [
+            {"when": {"any_finding": some[:1]}, "text": "other"},
+            {"when": {"findings": some[1:]}, "text": "it"},
+        ],
+        "progress": [{"when": {"changed": ["kill-idle-connections"]}, "text": "some"}, {"text": "none"}],
+    }
+    assert schemas.validate("runbook", {**HEADER, "messages": mine.header["messages"]}) == []
+    opened = compose(mine, "opened")
+    assert [draft["payload"]["text"] for draft in opened] == ["it"]
+
+    def later(*entries: tuple[str, Json]) -> list[str]:
+        ended = replace(mine, result=result(finding(), PLAN, *entries), sent=delivered(opened))
+        return [draft["payload"]["text"] for draft in compose(ended, "ended")]
+
+    bad = verification("unresolved")
+    assert later(action(), bad) == ["some"]
+    assert later(action(changed=False), bad) == later(action(id="another"), bad) == ["none"]
+    assert later(action(), verification()) == ["*Resolved* (23:20 UTC)\nit"], "no text, so nothing but its end is said"
+    quiet = replace(mine, result=result(finding("degraded"), PLAN))
+    assert compose(quiet, "opened") == []
+    notice["texts"]["progress"][1]["text"] = "$who"
+    assert "progress: unknown placeholder $who" in problems(mine.header["messages"])[0]
+
+
 def test_a_line_without_its_value_is_left_out() -> None:
     values = {"title": "T", "eta": "", "findings": "a\nb"}
     assert render("$title\nETA $eta\n$findings\n5 $$", values, str.upper) == "T\nA\nB\n5 $"
@@ -309,14 +340,31 @@ def test_a_line_without_its_value_is_left_out() -> None:
 HEADERS = sorted((Path(__file__).parents[2] / "roles").glob("*/meta/runbook.yml"))
 
 
+def header_of(role: str) -> Json:
+    (source,) = [path for path in HEADERS if path.parents[1].name == role]
+    header: Json = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return header
+
+
+def conditions_of(notices: list[Json]) -> list[Json]:
+    """The conditions of notices, and of texts of which the first that fits counts."""
+    texts = [text for notice in notices for text in notice["texts"].values() if isinstance(text, list)]
+    return [item["when"] for item in (*notices, *(each for several in texts for each in several)) if "when" in item]
+
+
 @pytest.mark.parametrize("source", HEADERS, ids=lambda path: path.parents[1].name)
 def test_the_headers_of_the_collection(source: Path) -> None:
     header = yaml.safe_load(source.read_text(encoding="utf-8"))
     assert problems(header["messages"]) == []
     declared = {remediation["id"] for remediation in header["remediations"]}
-    conditions = [notice.get("when", {}) for notice in header["messages"]["notices"]]
-    assert {name for condition in conditions for name in condition.get("remediations", [])} <= declared
-    now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, TROUBLE, now=NOW)
+    named = {
+        name
+        for condition in conditions_of(header["messages"]["notices"])
+        for name in [*condition.get("remediations", []), *condition.get("changed", [])]
+    }
+    assert named <= declared
+    other = result(finding(check="none_that_a_header_names"), PLAN)
+    now = Situation("pool-exhaustion-20261123T231455Z-3fa1", header, other, now=NOW)
     always = [notice for notice in header["messages"]["notices"] if "when" not in notice]
     assert len(compose(now, "opened")) == len(always) > 0
 
@@ -335,7 +383,31 @@ def test_pool_exhaustion_claims_only_the_outage_that_its_findings_prove() -> Non
     assert status(finding()) == "degraded_performance"
     assert status(finding(), errors) == "partial_outage"
     assert status(finding(), errors, dead) == "major_outage"
-    assert status(finding("degraded")) is None
+    assert status(finding("degraded", check="exhaustion", component="backend", cause="app_pool_exhausted")) is None
+
+
+NEAR = finding("degraded", cause="server_slots_nearly_exhausted")
+TOO_LARGE = finding("degraded", check="budget", component="backend", cause="budget_violated")
+LEAK = finding("degraded", check="holders", cause="connection_leak")
+
+
+def test_pool_exhaustion_pages_and_goes_public_only_where_the_api_is_shown_to_fail() -> None:
+    header = header_of("pool_exhaustion")
+
+    def told(*entries: tuple[str, Json]) -> list[Json]:
+        return compose(Situation("pool-exhaustion-20261123T231455Z-3fa1", header, result(*entries), now=NOW), "opened")
+
+    for harmless in ([TOO_LARGE], [NEAR, TOO_LARGE], [LEAK], [NEAR, finding("ok", check="exhaustion"), LEAK]):
+        (internal,) = told(*harmless, PLAN)
+        assert internal["purpose"] == "internal"
+        assert "nothing shows that the API fails" in internal["payload"]["text"]
+        assert header["impact"] not in internal["payload"]["text"]
+    waiting = finding("degraded", check="exhaustion", component="backend", cause="app_pool_exhausted")
+    dead = finding("down", check="workload", component="backend", cause="no_ready_pods")
+    for proven in ([finding()], [waiting, TOO_LARGE], [dead]):
+        drafts = told(*proven, PLAN)
+        assert [draft["purpose"] for draft in drafts] == ["page", "internal", "status_page"]
+        assert header["impact"] in one(drafts, "internal")["payload"]["text"]
 
 
 def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approved_it() -> None:
