@@ -13,6 +13,7 @@ from support.ingestion_facts import (
     ALL,
     ARCHIVE,
     AT_A_TIME,
+    DISCARD,
     DISK,
     FEW,
     FROM_SECRET,
@@ -95,6 +96,18 @@ CASES = (
         *("full of old rows, discarded and archived", FULL, "down", "disk_full", ()),
         seen=OLD,
         given={"__ingestion_lag_cleanup": NONE, **ARCHIVE, "ingestion_lag_discard_without_archive": True},
+    ),
+    Case(
+        *("old rows that are archived", FULL, "degraded", "to_archive", (), "compare the copies"),
+        seen=OLD,
+        given={"__ingestion_lag_cleanup": FEW, **ARCHIVE},
+        check="old_data",
+    ),
+    Case(
+        *("old rows that are discarded", FULL, "degraded", "to_discard", (), "WITHOUT A COPY"),
+        seen=OLD,
+        given={"__ingestion_lag_cleanup": NONE, **DISCARD},
+        check="old_data",
     ),
     Case("full of new rows", FULL, "down", "disk_full", given={"__ingestion_lag_cleanup": NONE, **ARCHIVE}),
     Case(

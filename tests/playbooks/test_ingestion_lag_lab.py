@@ -219,7 +219,7 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     data_lab.break_("clickhouse-disk-full")
     without = runbook.run()
     assert "--retention-days" in diagnosed(without, "clickhouse-disk-full")["next_step"]
-    runbook.hosts["communications"] = {"slack_channels": {"analytics": "#incidents"}}
+    runbook.hosts["communications"] = {"slack_channels": {}}
     runbook.variables |= {"ingestion_lag_retention_days": 60, "ingestion_lag_archive_uri": store.uri}
     with metrics.only_read():
         preview = runbook.remediate("--check", approve="archive-old-data")
@@ -231,6 +231,15 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: Metrics, d
     assert metrics.past() == before
 
     approval = {"runbook_plan_digest": plan["digest"], "runbook_second_approver": "ada", "runbook_reason": "disk full"}
+    for untold in ({}, {"runbook_notify": False}):  # no channel, or nobody is to be told
+        refused = runbook.remediate(approve="archive-old-data", **approval, **untold)
+        (action,) = refused.result["actions"]
+        assert (action["status"], action["changed"], refused.result["outcome"]) == ("refused", False, "refused")
+        assert "the analytics team was not told" in action["reason"]
+        assert refused.result["verification"] == [], "nothing was done that rows could arrive of"
+    assert (metrics.past(), store.files) == (before, {})
+
+    runbook.hosts["communications"] = {"slack_channels": {"analytics": "#incidents"}}
     run = runbook.remediate(approve="archive-old-data", **approval)
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["actions"], run.result["verification"])
     assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")

@@ -75,6 +75,7 @@ def test_what_it_does_not_know_is_said_and_not_guessed(runbook: IngestionRunbook
 def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: OldMetrics, store: Store) -> None:
     knows_the_volume(runbook, metrics)
     runbook.variables |= {"ingestion_lag_retention_days": 60, "ingestion_lag_archive_uri": store.uri}
+    runbook.variables |= {"ingestion_lag_analytics_informed": "Grace (analytics)"}  # no message reaches them
     filled = states.fill_disk(metrics.clickhouse)
     assert filled.code == 75
     with metrics.only_read():
@@ -92,6 +93,7 @@ def test_old_metrics_are_archived(runbook: IngestionRunbook, metrics: OldMetrics
     assert verdicts(run) == dict.fromkeys(("new_rows", "disk", "rows_kept"), "resolved")
     assert metrics.past() == {key: rows for key, rows in before.items() if key not in targets}
     (action,) = run.result["actions"]
+    assert action["reason"].endswith("; the analytics team knows of it, says Grace (analytics)")
     kept = {each["partition_id"]: metrics.archived(each["archive"]) for each in action["results"]}
     assert kept == {name: sums[name] for _, name in targets}, "the archive has other rows than there were"
     standing, files = metrics.standing(), dict(store.files)

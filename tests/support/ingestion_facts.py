@@ -49,6 +49,7 @@ FEW = {"status": "planned", "targets": [{"kind": "log"}], "results": [{"kind": "
 NONE = {"status": "nothing_to_do", "targets": []}
 OLD = {"parts": {"eligible": {"partitions": 2, "rows": 10, "bytes": 500}}}
 ARCHIVE = {"ingestion_lag_retention_days": 90, "ingestion_lag_archive_uri": "s3://bucket/old"}
+DISCARD = {"ingestion_lag_retention_days": 90, "ingestion_lag_discard_without_archive": True}
 KILL = {"ingestion_lag_kill_mutations": ["metric_snapshots/mutation_4.txt"]}
 
 

@@ -410,6 +410,41 @@ def test_pool_exhaustion_pages_and_goes_public_only_where_the_api_is_shown_to_fa
         assert header["impact"] in one(drafts, "internal")["payload"]["text"]
 
 
+def test_analysts_are_told_whether_old_metrics_are_kept_and_each_way_in_one_incident() -> None:
+    header = header_of("ingestion_lag")
+    name = "archive-old-data"
+    plan = ("plan", {**PLAN[1], "remediations": [{**PLAN[1]["remediations"][0], "id": name}]})
+    archived, discarded = (
+        finding("degraded", check="old_data", component="clickhouse", cause=cause)
+        for cause in ("to_archive", "to_discard")
+    )
+
+    def told(phase: str, *entries: tuple[str, Json], sent: list[Json]) -> list[Json]:
+        found = result(*entries, plan) if phase == "opened" else result(*entries)
+        drafts = compose(Situation("ingestion-lag-20261123T231455Z-3fa1", header, found, sent, now=NOW), phase)
+        return [draft for draft in drafts if draft["purpose"].startswith("analytics")]
+
+    (kept,) = told("opened", archived, sent=[])
+    assert (kept["purpose"], kept["to"]) == ("analytics", "analytics")
+    assert "written to the archive first, compared" in kept["payload"]["text"]
+    sent = sent_of([kept])
+    (lost,) = told("opened", discarded, sent=sent)
+    assert (lost["purpose"], lost["to"]) == ("analytics_discard", "analytics")
+    assert lost["key"] != kept["key"]
+    assert "WITHOUT A COPY" in lost["payload"]["text"]
+    assert "archive first" not in lost["payload"]["text"]
+
+    refused = (archived, action("refused", id=name, changed=False))
+    (draft,) = told("ended", *refused, sent=sent)
+    assert draft["payload"]["text"].startswith("*This run has dropped no old metrics from ClickHouse (refused)*")
+    dropped = (archived, action(id=name, reason="archive and drop 2 partitions"), verification())
+    text = told("ended", *dropped, sent=sent)[0]["payload"]["text"]
+    assert text.startswith("*Old metrics have left ClickHouse, and it has space again*\n")
+    assert "archive and drop 2 partitions" in text
+    grown = told("ended", action(id="free-clickhouse-space"), verification(), sent=sent)
+    assert "this run has dropped no old metrics" in grown[0]["payload"]["text"]
+
+
 def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approved_it() -> None:
     (source,) = [path for path in HEADERS if path.parents[1].name == "payment_failure"]
     header = yaml.safe_load(source.read_text(encoding="utf-8"))
