@@ -61,6 +61,11 @@ class Situation:
         return self.header["messages"].get("private") is True
 
     @property
+    def end(self) -> str:
+        """What the end of the incident is called: a breach is contained long before it is over."""
+        return "Contained" if self.private else "Resolved"
+
+    @property
     def notices(self) -> Sequence[Json]:
         """The messages that the header declares, the most urgent first."""
         declared: Sequence[Json] = self.header["messages"].get("notices") or []
@@ -124,7 +129,8 @@ def compose_update(situation: Situation, text: str, *, public: bool) -> list[Jso
         text: the operator's words.
         public: update the status page as well, where the incident is on it.
     """
-    closed = any(item["stage"] == "resolved" and item["round"] == situation.round for item in situation.sent)
+    ends = (item for item in situation.sent if item["stage"] == "resolved" and item["round"] == situation.round)
+    closed = any(item["payload"].get("state") == "resolved" for item in ends if item["channel"] == "statuspage")
     if public and closed:
         raise IncidentsError(
             f"Updating the status page about {situation.incident_id}: it says that the incident is resolved; "
@@ -221,7 +227,7 @@ def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str
         if part.stage == "resolved" and opened and notice["channel"] == "slack":
             final = _Part("closed", round=part.round)
             moment = situation.now[11:16] + " UTC"
-            yield _draft(notice, situation, final, payloads.final_post(opened["payload"], moment))
+            yield _draft(notice, situation, final, payloads.final_post(opened["payload"], moment, situation.end))
 
 
 def _later_pages(

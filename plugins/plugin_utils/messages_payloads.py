@@ -91,9 +91,9 @@ def post(text: str) -> Json:
     return {"text": text}
 
 
-def final_post(opened: Json, moment: str) -> Json:
-    """Return the options that turn the first post (its payload) into its final state."""
-    return {"text": f"*Resolved* ({moment})\n{opened['text']}"}
+def final_post(opened: Json, moment: str, end: str) -> Json:
+    """Return the options that turn the first post (its payload) into its final state, in a word."""
+    return {"text": f"*{end}* ({moment})\n{opened['text']}"}
 
 
 def status_page(notice: Json, stage: str, text: str, result: Mapping[str, Any], opened: Json | None) -> Json:
@@ -105,7 +105,7 @@ def status_page(notice: Json, stage: str, text: str, result: Mapping[str, Any], 
     """
     payload = {
         "name": plain_line(notice["name"], _LONGEST_NAME),
-        "state": _state(stage, result),
+        "state": _state(notice, stage, result),
         "body": text[:_LONGEST_BODY],
         "deliver_notifications": notice["deliver_notifications"],
     }
@@ -132,9 +132,9 @@ def text_of(notice: Json, template: str, values: Mapping[str, str]) -> str:
     return render(template, values, escape_for(notice["channel"])) if template else ""
 
 
-def _state(stage: str, result: Mapping[str, Any]) -> str:
+def _state(notice: Json, stage: str, result: Mapping[str, Any]) -> str:
     if stage == "resolved":
-        return "resolved"
+        return str(notice.get("resolved_state") or "resolved")
     if stage == "progress" and result["outcome"] == "unverified":
         return "monitoring"
     return "identified" if causes(result) else "investigating"

@@ -445,6 +445,39 @@ def test_analysts_are_told_whether_old_metrics_are_kept_and_each_way_in_one_inci
     assert "this run has dropped no old metrics" in grown[0]["payload"]["text"]
 
 
+def test_finance_reads_what_was_done_with_events_and_nothing_that_was_not_compared() -> None:
+    header = header_of("webhook_failures")
+    ids = ("enable-endpoint", "resend-events")
+    plan = ("plan", {**PLAN[1], "remediations": [{**PLAN[1]["remediations"][0], "id": name} for name in ids]})
+    disabled = finding(check="webhook_cause", component="backend", cause="endpoint_disabled")
+    missing = finding("degraded", check="missing_events", component="postgres", cause="events_missing")
+
+    def finance(phase: str, *entries: tuple[str, Json], sent: list[Json]) -> str:
+        now = Situation("webhook-failures-20261123T231455Z-3fa1", header, result(*entries), sent, now=NOW)
+        drafts = by(compose(now, phase), "finance")
+        sent += sent_of(drafts) if phase == "opened" else []
+        text: str = drafts[0]["payload"]["text"]
+        return text
+
+    assert "no event is known to be missing" in finance("opened", disabled, plan, sent=[])
+    sent: list[Json] = []
+    assert "events are missing" in finance("opened", disabled, missing, plan, sent=sent)
+    good, bad = verification(), verification("unresolved")
+    enabled, resent = (action(id=name) for name in ids)
+    compared = action(id="resend-events", changed=False, reason="4 payments compared: 0 agree, 4 differ")
+    for entries, heading in (
+        ((enabled, good), "*Stripe's endpoint is enabled again. This run has sent no event again"),
+        ((resent, good), "*Events were sent again, and none is known to be missing*"),
+        ((enabled, resent, good), "*Events were sent again, and none is known to be missing*"),
+        ((compared, good), "*Webhooks are delivered again. This run has sent no event again"),
+        ((finding("ok", check="webhook_cause"),), "*Webhooks are delivered again. This run has sent no event again"),
+        ((enabled, bad), "*No event was sent again by this run"),
+        ((resent, bad), "*Events were sent again; it is not resolved yet (unresolved)*"),
+    ):
+        assert finance("ended", *entries, sent=sent).startswith(heading), entries
+    assert "payment statuses follow" not in json.dumps(header)
+
+
 def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approved_it() -> None:
     (source,) = [path for path in HEADERS if path.parents[1].name == "payment_failure"]
     header = yaml.safe_load(source.read_text(encoding="utf-8"))
@@ -500,6 +533,25 @@ def test_the_regulators_deadline_is_told_to_the_closed_circle_alone() -> None:
         circle = draft["purpose"] in ("security", "legal")
         assert (DEADLINE in json.dumps(draft["payload"])) is circle, draft
     assert "notify_by" not in json.dumps([draft["payload"] for draft in opened])
+
+
+def test_a_breach_that_is_contained_is_not_said_to_be_over() -> None:
+    drafts = compose(of_a_breach(finding(), PLAN), "opened")
+    told = [{**draft, "state": "sent", "may_have_happened": False} for draft in drafts]  # as if all were released
+    ended = compose(of_a_breach(finding(), PLAN, action(), verification(), sent=told), "ended")
+    for purpose in ("internal", "status_page"):
+        said = one(ended, purpose, "resolved")["payload"]
+        text = said.get("body") or said["text"]
+        assert "is contained" in text
+        assert "investigat" in text
+        assert "is over" not in text
+    assert one(ended, "status_page")["payload"]["state"] == "monitoring", "a person closes it"
+    later = of_a_breach(
+        finding(), PLAN, action(), verification(), sent=[*told, *sent_of(ended), one(ended, "status_page")]
+    )
+    (public,) = by(compose_update(later, "We know more now.", public=True), "status_page")
+    assert public["payload"]["state"] == "monitoring"
+    assert one(ended, "internal", "closed")["payload"]["text"].startswith("*Contained* (23:20 UTC)\n")
 
 
 @pytest.mark.parametrize("name", ["notify_by", "seals"])
