@@ -27,7 +27,7 @@ PAGE_OF_PRIVATE = STABLE | {"started_at"}
 PLACEHOLDERS = STABLE | frozenset(
     {
         *("started_at", "deadline", "operator", "eta", "eta_note"),
-        *("findings", "causes", "plan", "actions", "verification", "outcome"),
+        *("findings", "causes", "plan", "actions", "verification", "outcome", "paused"),
     }
     | CONFIDENTIAL
 )

@@ -10,6 +10,7 @@ from typing import Any
 Json = dict[str, Any]
 
 CLOCK = "clock"  # the check of the deadline by which a regulator has to be told
+SETTINGS = "settings"  # the check of what was slowed down, or stands still, on purpose
 SEAL = "tagmanifest-sha256.txt"  # of a bundle of evidence; its hash stands for every byte
 TROUBLE = frozenset({"degraded", "down"})
 _SHOWN = frozenset({*TROUBLE, "unknown"})
@@ -52,6 +53,7 @@ def values_of(
         ),
         "outcome": result["outcome"],
         "notify_by": _notify_by(result["findings"]),
+        "paused": _paused(result),
         "seals": _lines(f"{item['path']} {item['sha256']}" for item in result["evidence"] if _is_seal(item)),
     }
 
@@ -117,6 +119,16 @@ def _fits(matcher: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
 def _notify_by(findings: Iterable[Json]) -> str:
     """Until when a regulator has to be told, whose overdue and assumed deadlines the finding itself says so."""
     return next((_line(item["summary"]) for item in findings if item["check"] == CLOCK), "")
+
+
+def _paused(result: Mapping[str, Any]) -> str:
+    """What stands still or is slowed on purpose: as it was verified in this run, else as the diagnosis found it."""
+    verified = [item for item in result["verification"] if item["check"] == SETTINGS and item["status"] == "resolved"]
+    if verified:
+        return _line(verified[-1]["summary"])
+    found = [item["data"].get("paused") for item in result["findings"] if item["check"] == SETTINGS]
+    names = found[0] if found else None
+    return _line(f"paused on purpose: {', '.join(map(str, names))}") if isinstance(names, list) and names else ""
 
 
 def _is_seal(item: Json) -> bool:

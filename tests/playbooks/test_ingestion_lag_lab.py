@@ -113,8 +113,16 @@ def test_the_platform_that_limits_us_is_paused_and_put_back(
 
     run = runbook.remediate(approve="slow-ingestion")
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), (run.result["errors"], run.result["verification"])
-    assert verdicts(run) == dict.fromkeys(("workload", "new_rows", "limits"), "resolved")
+    assert verdicts(run) == dict.fromkeys(("workload", "new_rows", "limits", "settings"), "resolved")
     assert metrics.paused() == "meta"
+    (readers,) = (
+        each["payload"]["text"]
+        for each in run.result["notifications"]
+        if (each["purpose"], each["stage"]) == ("metrics_readers", "resolved")
+    )
+    retry_at = run.finding("ingestion_cause")["data"]["retry_at"]
+    assert "*Not those of what is slowed:* meta is paused on purpose" in readers
+    assert retry_at[:16].replace("T", " ") in readers
     assert pods.isdisjoint(pod["metadata"]["uid"] for pod in metrics.cluster.pods("metric-worker"))
     since = metrics.now()
     metrics.wait_for_rows("tiktok", since + 1)

@@ -15,6 +15,8 @@ from support.ingestion_facts import (
     FULL,
     HIDDEN,
     KILL,
+    KNOWN,
+    LIMITED,
     PAUSED,
     PLATFORMS,
     SEEN,
@@ -83,6 +85,18 @@ def lines(pods_unread: int = 0, truncated: int = 0, **counts: int) -> Json:
     return {"__ingestion_lag_logs_now": logs, "__ingestion_lag_seen": SEEN, "__ingestion_lag_cause": told({})}
 
 
+def told_now(value: str | None, *, every: bool = False) -> Json:
+    """What the worker is told by the variable that was set; ``None`` where that is not shown."""
+    name = "METRIC_INGESTION_INTERVAL" if every else "METRIC_PAUSED_PLATFORMS"
+    worker = {"reachable": True, "cause": None, "message": None, "hint": None, **KNOWN}
+    env = [] if value is None else [{"name": name, "value": value, "shown": True, "effective": True}]
+    cause = told(LIMITED, given={"ingestion_lag_platform": "all"} if every else {})
+    return {"__ingestion_lag_told_now": worker | {"env": env}, "__ingestion_lag_cause": cause}
+
+
+ENDS = "the limit is said to end 2026-11-28 10:17 UTC"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was seen after a remediation, and what is to be said of it."""
@@ -93,6 +107,7 @@ class Verdict:
     check: str
     status: str
     cause: str | None = None
+    words: str = ""
 
 
 VERDICTS = (
@@ -127,6 +142,10 @@ VERDICTS = (
     Verdict("cut off", "limits", lines(stored_meta=3, truncated=1), "limits", "unverified", "not_all_read"),
     Verdict("unread", "limits", lines(stored_meta=3, pods_unread=1), "limits", "unverified", "not_all_read"),
     Verdict("nothing yet", "limits", lines(stored_meta=0), "limits", "unverified", "no_ingestion_yet"),
+    Verdict("paused", "settings", told_now("meta"), "settings", "resolved", words=f"meta is paused on purpose; {ENDS}"),
+    Verdict("slowed", "settings", told_now("3600", every=True), "settings", "resolved", words="only each 3600 s"),
+    Verdict("set back", "settings", told_now(""), "settings", "unresolved", "set_back", words="is '', and not 'meta'"),
+    Verdict("not shown", "settings", told_now(None), "settings", "unverified", "not_read"),
 )
 
 
@@ -261,6 +280,7 @@ def test_what_is_verified_is_known(verified: tuple[list[Json], list[str]]) -> No
     for case in VERDICTS:
         found = next(each for each in said if each["check"] == case.check)  # in the order of the cases
         assert (found["status"], found["cause"]) == (case.status, case.cause), (case.name, found)
+        assert case.words in found["summary"], (case.name, found)
 
 
 def test_what_decides_is_known(verified: tuple[list[Json], list[str]]) -> None:

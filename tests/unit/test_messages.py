@@ -478,6 +478,40 @@ def test_finance_reads_what_was_done_with_events_and_nothing_that_was_not_compar
     assert "payment statuses follow" not in json.dumps(header)
 
 
+def test_readers_of_metrics_are_told_what_stands_still_on_purpose() -> None:
+    header = header_of("ingestion_lag")
+    limited = finding("degraded", check="ingestion_cause", component="backend", cause="rate_limited")
+    late = finding("degraded", check="freshness", component="clickhouse", cause="rows_late")
+    settings = {"check": "settings", "component": "backend", "cause": None}
+    before, slowed = (finding("ok", **settings, data={"paused": names}) for names in ([], ["meta", "tiktok"]))
+
+    def told(phase: str, *entries: tuple[str, Json], sent: list[Json]) -> list[Json]:
+        now = Situation("ingestion-lag-20261123T231455Z-3fa1", header, result(*entries), sent, now=NOW)
+        return compose(now, phase)
+
+    sent = delivered(told("opened", limited, late, before, PLAN, sent=[]))
+    sent += [{**sent[0], "channel": "manual", "purpose": "public", "to": None}]  # as if somebody had sent it
+    one_is = "meta is paused on purpose; the limit is said to end 2026-11-24 00:15 UTC, until somebody puts it back"
+    as_set = ("verification", {"check": "settings", "status": "resolved", "summary": one_is})
+    slow = action(id="slow-ingestion")
+    for entries, words in (
+        ((limited, late, before, slow, verification(), as_set), one_is),
+        ((slowed,), "paused on purpose: meta, tiktok"),  # a later run, which has nothing to do
+        ((limited, late, before, action(id="sync-metrics"), verification()), None),
+    ):
+        ended = told("ended", *entries, sent=sent)
+        readers, public = (
+            one(ended, purpose, "resolved")["payload"]["text"] for purpose in ("metrics_readers", "public")
+        )
+        assert readers.startswith("*Metrics arrive again.*")
+        if words:
+            assert f"*Not those of what is slowed:* {words}" in readers
+            assert f"Except for what is asked less often for now: {words}" in public
+        else:
+            assert "slowed" not in readers + public
+            assert "Except" not in public
+
+
 def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approved_it() -> None:
     (source,) = [path for path in HEADERS if path.parents[1].name == "payment_failure"]
     header = yaml.safe_load(source.read_text(encoding="utf-8"))
