@@ -270,6 +270,18 @@ reconciliation:
        payment_intent: pi_3MtwBwLkdIwHu7ix28a3tqPa, stripe_status: succeeded, row_id: 4711, row_status: pending,
        amount: 2500, currency: gbp, agrees: false,
        advice: it is succeeded at Stripe and pending at the platform; correct it with finance}
+payments:
+  description:
+    - How the payments of delivered events of the types C(payment_intent.*) stand at Stripe and at the platform, each as
+      in RV(reconciliation). They are waited for, for O(verify_timeout_s).
+    - A row that says more than the status of a PaymentIntent can, such as that it was refunded, is left out.
+  returned: always, once Stripe was asked
+  type: list
+  elements: dict
+  sample:
+    - {event: evt_1NG8Du2eZvKYlo2CUI79vXWy, type: payment_intent.succeeded, payment_intent: pi_3MtwBwLkdIwHu7ix28a3tqPb,
+       stripe_status: succeeded, row_id: 4712, row_status: succeeded, amount: 2500, currency: gbp, agrees: true,
+       advice: null}
 truncated:
   description: Whether there are more events than were looked at; those are older.
   returned: always, once Stripe was asked

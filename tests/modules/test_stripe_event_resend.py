@@ -53,6 +53,10 @@ def test_missed_events_are_planned_sent_and_seen_in_the_database(platform: Platf
     assert (done["status"], done["changed"], done["method_used"]) == ("done", True, method)
     assert results(done) == [(event, "delivered") for event in events]
     assert (done["before"]["missing"], done["after"]["missing"]) == (3, 0)
+    assert [(line["event"], line["row_status"], line["agrees"]) for line in done["payments"]] == [
+        (event, "succeeded", True) for event in events
+    ]
+    assert plan["payments"] == []
     assert [each["replayed"] for each in done["results"]] == [method == "local_replay"] * 3
     # second channels: the database, the endpoint, Stripe's log of requests
     assert platform.processed() == events, "the oldest first"
@@ -93,6 +97,22 @@ def test_what_is_processed_meanwhile_is_not_sent(platform: Platform) -> None:
     assert results(done) == [(second, "already_processed"), (first, "delivered"), (third, "already_processed")]
     assert done["status"] == "done"
     assert [event["id"] for event in platform.endpoint.genuine()] == [first]
+
+
+def test_what_a_handler_notes_and_does_not_do_is_seen_in_the_payments(platform: Platform) -> None:
+    lost, _ = platform.missed(1), platform.missed(2)
+    insert = "INSERT INTO processed_events (id, type) VALUES (%s, 'x')"
+    platform.endpoint.handle = lambda event: platform.database.execute(insert, (event["id"],))
+    query = (
+        "SELECT id, stripe_payment_intent_id AS payment_intent, amount_cents AS amount, currency,"
+        " CASE stripe_payment_intent_id WHEN 'pi_test_0002' THEN 'refunded' ELSE status END AS status"
+        " FROM public.payments WHERE stripe_payment_intent_id = ANY(%(payment_intents)s)"
+    )
+    done = resend(platform, verify_timeout_s=1, payments_query=query)
+    assert done["status"] == "done", done["reason"]
+    (line,) = done["payments"]  # of the other one the row says more than Stripe's status does
+    assert (line["event"], line["agrees"]) == (lost, False)
+    assert (line["stripe_status"], line["row_status"]) == ("succeeded", "pending")
 
 
 def test_events_that_are_not_in_the_plan_stay(platform: Platform) -> None:

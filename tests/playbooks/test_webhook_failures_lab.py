@@ -139,6 +139,7 @@ def test_an_endpoint_is_enabled_and_what_it_missed_is_sent_again(
 
 def test_missed_events_are_sent_again_once(runbook: WatchedRunbook, world: World, payments_lab: Lab) -> None:
     payments_lab.break_("webhook-events-missed")
+    runbook.hosts["communications"] = {"slack_channels": {"finance": "#incidents"}}
     with world.only_read():
         diagnosis = runbook.remediate("--check", approve="resend-events")
     assert_only_planned(diagnosis, "resend-events")
@@ -151,6 +152,13 @@ def test_missed_events_are_sent_again_once(runbook: WatchedRunbook, world: World
     assert (run.rc, run.result["outcome"]) == (0, "resolved"), run.result["verification"]
     (action,) = run.result["actions"]
     assert {result["result"] for result in action["results"]} == {"delivered"}
+    assert verdicts(run)["payments"] == "resolved"
+    assert [line["agrees"] for line in action["after"]["payments"]] == [True] * 4
+    said = {
+        each["stage"]: each["payload"]["text"] for each in run.result["notifications"] if each["purpose"] == "finance"
+    }
+    assert said["resolved"].startswith("*Events were sent again, and none is known to be missing*")
+    assert "All 4 payments of the events that were sent again stand at the platform as at Stripe" in said["resolved"]
     assert all(world.is_processed(event) for event in targets)
     assert [last_answer(world, event) for event in targets] == [200] * 4
     asked = [each for each in world.by_runbooks() if each["method"] == "POST"]

@@ -111,3 +111,22 @@ def test_what_was_missing_is_looked_for_as_far_back_as_it_was(
     done = ran(bench, "judge/missing_events", seen, __webhook_failures_cause=cause, **variables)
     (verdict,) = done.of_type("verification")
     assert (verdict["check"], verdict["status"]) == ("missing_events", status), verdict
+
+
+@pytest.mark.parametrize(
+    ("agrees", "status", "words"),
+    [
+        ((True, True), "resolved", "All 2 payments"),
+        ((True, False), "unresolved", "1 of 2 payments"),
+        ((False, None), "unresolved", "1 of 2 payments"),
+        ((True, None), "unverified", "Of 1 of 2 payments it is not known"),
+    ],
+)
+def test_the_payments_of_what_was_sent_again_are_compared(
+    bench: Bench, agrees: tuple[bool | None, ...], status: str, words: str
+) -> None:
+    lines = [{"agrees": agreed, "advice": None if agreed else "look at it"} for agreed in agrees]
+    done = ran(bench, "judge/payments", events(), __webhook_failures_resent={"payments": lines})
+    (verdict,) = done.of_type("verification")
+    assert (verdict["check"], verdict["status"]) == ("payments", status), verdict
+    assert words in verdict["summary"]

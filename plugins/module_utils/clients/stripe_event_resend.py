@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.e
 
 Json = dict[str, Any]
 
+SETTLE_S = 0.5  # between looks at rows that a handler may write a little later than it notes the event
 PAUSE_S = 0.1  # between reads of payments: the account's limit is the platform's too
 
 
@@ -55,6 +57,7 @@ class Work:
         self.sending: Sending | None = None
         self.secret = not_used()
         self.reconciliation: list[Json] = []
+        self.payments: list[Json] = []
 
     def do(self, *, check_mode: bool) -> None:
         """Look, decide, act unless in check mode, and compare what is left."""
@@ -75,6 +78,7 @@ class Work:
         else:
             self._send()
         self._compare()
+        self.payments = self._settled()
 
     def fail(self, message: str) -> None:
         """Note what became of the events when it could not go on."""
@@ -98,6 +102,7 @@ class Work:
             "method_used": self.method,
             "breaker": self.sending.stopped if self.sending else None,
             "reconciliation": self.reconciliation,
+            "payments": self.payments,
             "truncated": self.truncated,
             "calls": self.api.calls,
         }
@@ -195,6 +200,21 @@ class Work:
         self.reconciliation = event_payments.compare(open_, self.states, rows)
         if self.params["method"] == RECONCILE_ONLY:
             self.report.end(*event_resend.compared(self.reconciliation))
+
+    def _settled(self) -> list[Json]:
+        """How the payments of what got through stand; a handler may note an event and do nothing with it."""
+        through = {result["event"] for result in self._results() if result["result"] == event_resend.DELIVERED}
+        told = [event for event in self.plan.candidates if event.id in through]
+        if not told:
+            return []
+        states = payment_states(self.api, told, PAUSE_S)
+        deadline = time.monotonic() + self.params["verify_timeout_s"]
+        while True:
+            rows = payment_rows(self.session, self.params["payments_query"], told)
+            lines = event_payments.settled(told, states, rows)
+            if all(line["agrees"] is not False for line in lines) or time.monotonic() >= deadline:
+                return lines
+            time.sleep(SETTLE_S)
 
     def _read_states(self, open_: list[Event]) -> None:
         missing = [event for event in open_ if event.payment_intent and event.payment_intent not in self.states]

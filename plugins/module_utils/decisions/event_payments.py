@@ -112,6 +112,16 @@ def compare(events: Iterable[Event], states: Mapping[str, Json], rows: Mapping[s
     return list(listed.values())
 
 
+def settled(events: Iterable[Event], states: Mapping[str, Json], rows: Mapping[str, Json] | None) -> list[Json]:
+    """Return, as :func:`compare`, the payments whose status events have told that the platform has processed.
+
+    A row that says more than the status of a PaymentIntent can, such as that it was refunded, is left out.
+    """
+    words = frozenset().union(*_ROW.values())
+    told = (event for event in events if event.payment_intent and event.type.startswith("payment_intent."))
+    return [line for line in compare(told, states, rows) if line["row_status"] in {None, *words}]
+
+
 def _compared(event: Event, at_stripe: Json | None, rows: Mapping[str, Json] | None) -> Json:
     if rows is None:
         return _line(event, at_stripe, None, "the platform's payments could not be read")
