@@ -131,7 +131,7 @@ cause:
     - V(jwt_stale) when it is, and pods use an older one, or one replica refuses what another one issues. It comes last,
       without a remedy, where pods are older than the Secret and no token is seen to be refused.
     - V(rate_limited) when too many logins are tried, as with stolen passwords.
-    - V(unreachable) when the pods are ready and the public address does not answer.
+    - V(unreachable) when the pods are ready and what is in front of them says that it does not reach them.
     - V(dependency) when logging in fails with HTTP 5xx and nothing else is proven.
     - V(none) when nothing is wrong, and all that could tell was asked.
     - V(unknown) otherwise, see RV(gaps).
@@ -154,6 +154,14 @@ failing:
   returned: success
   type: bool
   sample: true
+witness:
+  description:
+    - Where the public address does not answer us at all, what else shows that people cannot log in, such as pods that
+      are not ready; then RV(failing) is true. V(null) when nothing does, as it may be our own network, or when logging
+      in was tried.
+  returned: success
+  type: str
+  sample: null
 remedy:
   description:
     - What helps. V(restart_redis), V(restore_jwt_secret) or V(restart_auth).

@@ -150,12 +150,19 @@ hint:
   returned: success
   type: str
   sample: null
+answered:
+  description:
+    - Whether the public address gave any answer, also one of what is in front of the API; any address, where none is
+      called V(public). Where it did not, RV(verdict) says only that we do not reach it, which may be our own network.
+  returned: success
+  type: bool
+  sample: true
 verdict:
   description:
     - V(ok) when logging in works at every address and every check of the token was passed.
     - V(not_configured) without an address or an account, V(too_soon) when all that was asked is well and nobody logged
       in because of O(min_interval_s). Both say nothing of logging in.
-    - V(unreachable) when no address answers, or nothing serves behind the edge.
+    - V(unreachable) when no address answers, or nothing serves behind the edge; see RV(answered).
     - V(wrong_password_accepted) when anybody gets in.
     - V(rate_limited) when there were too many logins (HTTP 429).
     - V(dependency) when the API lives and logging in or using a token fails with HTTP 5xx or does not end in time.

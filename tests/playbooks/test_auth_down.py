@@ -57,6 +57,14 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: AuthRunbook, world
     assert "deploy/rbac/auth-down-secrets.yml" in found["next_step"]
     assert without.result["outcome"] == "incomplete"
 
+    runbook.hosts["auth"]["auth_url"] = "http://127.0.0.1:9"  # nothing listens there, as behind a VPN that is broken
+    silent = runbook.remediate(approve="restart-auth")
+    found = silent.finding("login")
+    assert (found["status"], found["cause"]) == ("unknown", "unreachable")
+    assert silent.finding("auth_cause")["status"] == "unknown"
+    assert (silent.result["outcome"], silent.result["actions"]) == ("incomplete", [])
+    assert silent.result["notifications"] == [], "nobody is told of an outage that only we see"
+
 
 def test_every_fault_is_told_from_the_others(runbook: AuthRunbook, world: AuthWorld, data_lab: Lab) -> None:
     """Nothing is recommended where nothing of this runbook helps: a restart of Redis above all."""

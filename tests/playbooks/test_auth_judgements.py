@@ -34,7 +34,7 @@ CAUSE: Json = {
     "remedy": "restore_jwt_secret",
     "risk": "destructive",
     "key": KEY,
-    **dict.fromkeys(("objection", "instead", "next_step", "redis")),
+    **dict.fromkeys(("objection", "instead", "next_step", "redis", "witness")),
     **{name: [] for name in ("also", "evidence", "gaps", "notes")},
 }
 RISK: Json = {"risk": "unknown", "instead": None, "reason": "it does not say", "save_first": False, "notes": []}
@@ -114,6 +114,33 @@ def test_what_is_not_known_is_not_well(bench: Bench) -> None:
     assert found["auth_cause"]["status"] == "unknown"
     assert (found["workload"]["status"], found["redis"]["status"], found["login"]["status"]) == ("unknown",) * 3
     assert done.result["outcome"] == "incomplete"
+
+
+def unreached(*, answered: bool) -> Json:
+    return {
+        "verdict": "unreachable",
+        "answered": answered,
+        "reason": "public: no answer (timeout)",
+        **{name: {} for name in ("probes", "token", "clock")},
+        "retry_after_s": None,
+    }
+
+
+UNSEEN = {**CAUSE, "cause": "unknown", "failing": None, "remedy": None, "gaps": ["it may be our own network"]}
+WITNESSED = {**UNSEEN, "cause": "backend_down", "failing": True, "witness": "no pod of the API is ready"}
+
+
+@pytest.mark.parametrize(
+    ("answered", "why", "status"), [(False, UNSEEN, "unknown"), (False, WITNESSED, "down"), (True, UNSEEN, "down")]
+)
+def test_an_outage_that_only_we_see_is_not_claimed(bench: Bench, answered: bool, why: Json, status: str) -> None:
+    """The status page is told by the finding `login`; the host auth says nothing where nobody answered."""
+    bench.hosts["auth"] = {"__auth_down_probed": unreached(answered=answered)}
+    done = ran(bench, [of_the_role("judge/auth"), of_the_role("judge/together")], __auth_down_cause=why)
+    (login,) = [each for each in done.of_type("finding") if each["check"] == "login"]
+    assert (login["component"], login["status"], login["cause"]) == ("auth", status, "unreachable"), login
+    assert answered or str(why["witness"] or "") in login["summary"]
+    assert ("another network" in login["next_step"]) is (status == "unknown")
 
 
 def redis(**known: Any) -> Json:

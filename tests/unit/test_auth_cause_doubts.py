@@ -283,3 +283,51 @@ def test_limits_that_make_no_sense(given: Json) -> None:
     assert found["failed"] is True
     assert found["msg"].startswith("Telling why nobody can log in")
     assert "s3cret" not in found["msg"]
+
+
+def from_here(**changes: Any) -> Json:
+    """Nothing answers us at the public address, as with a VPN that is broken."""
+    return healthy(**{"probe": {**probe("unreachable"), "answered": False, "reachable": False}, **changes})
+
+
+def seconds_ago(age_s: float, **counts: int) -> Json:
+    at = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)).isoformat()
+    found = logs(**counts)
+    for each in found["classes"].values():
+        each["last_at"] = at
+    return found
+
+
+def test_an_address_that_is_silent_for_us_proves_nothing_alone() -> None:
+    away = silent("timeout")
+    blind = dict.fromkeys(("redis", "redis_workload", "redis_secret", "vault", "secret", "workload", "logs"), away)
+    for changes in (
+        {},  # the rest answers us and is well
+        {**blind, "postgres": away},  # we reach nothing at all
+        {"redis": away, "postgres": away},
+        {"redis": away, "redis_workload": pods("redis", 1, 1, last_termination={"reason": "OOMKilled"})},
+    ):
+        found = why(from_here(**changes))
+        assert (found["cause"], found["failing"], found["witness"]) == ("unknown", None, None), found
+        assert any("whether people can log in is not known" in gap for gap in found["gaps"])
+    answered = why(healthy(probe={**probe("unreachable"), "answered": True}))
+    assert (answered["cause"], answered["failing"], answered["witness"]) == ("unreachable", True, None)
+
+
+def test_a_second_witness_shows_that_an_address_is_silent_for_all() -> None:
+    for changes, cause in (
+        ({"workload": pods("backend", 0, 2, reason="CrashLoopBackOff")}, "backend_down"),
+        ({"redis_workload": pods("redis", 0, 1), "redis": silent("timeout")}, "redis_pod"),
+        ({"redis": refuses("oom")}, "redis_memory"),
+        ({"redis": silent("timeout"), "logs": seconds_ago(20, redis_refused=7)}, "redis_unreachable"),
+        ({"postgres": silent("refused"), "logs": seconds_ago(20, database=7)}, "database_down"),
+    ):
+        found = why(from_here(**changes))
+        assert (found["cause"], found["failing"], found["remedy"]) == (cause, True, None), found
+        assert found["witness"] == found["reason"]
+    for changes in (
+        {"redis": silent("timeout"), "logs": seconds_ago(700, redis_refused=7)},  # may be over
+        {"secret": key(None)},  # pods that run have it still
+        {"logs": seconds_ago(20, rate_limit=80)},
+    ):
+        assert why(from_here(**changes))["witness"] is None, changes

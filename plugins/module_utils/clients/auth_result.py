@@ -66,6 +66,7 @@ def result(params: Mapping[str, Any], outcome: Outcome, token: str | None, wait_
     return {
         "changed": False,
         **_summary(seen),
+        "answered": decide.answered(seen),
         "verdict": word,
         "reason": decide.reason(word, seen, old["verdict"], wait_s),
         "login_ok": all(logins) if logins else None,

@@ -28,6 +28,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.a
     evidence,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_remedy import remedy
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.auth_cause_witness import witness
 
 CAUSES = (
     *("password_not_checked", "database_down", "jwt_key_missing", "redis_pod", "redis_loading", "redis_auth"),
@@ -43,11 +44,13 @@ def auth_cause(facts: Facts, rate_limit_lines: int) -> dict[str, Any]:
     proven = _true(_ROWS, case) or _true(_LIKELY, case)
     proven += _true(_LAST, case)
     cause, reason = proven[0] if proven else _nothing_proven(case)
+    seen = witness(case, proven)
     return {
         "cause": cause,
         "reason": reason,
         "also": [{"cause": other, "reason": why} for other, why in proven[1:] if other != cause],
-        "failing": facts.probe.failing,
+        "failing": True if seen else facts.probe.failing,
+        "witness": seen,
         **remedy(cause, case),
         "redis": dict(facts.redis.restart) if facts.redis.restart else None,
         "key": facts.key.plain(),
@@ -259,8 +262,8 @@ def _rate_limited(case: Case) -> Verdict | None:
 
 
 def _unreachable(case: Case) -> Verdict | None:
-    if case.facts.probe.verdict != "unreachable" or not case.facts.pods_ready:
-        return None
+    if case.facts.probe.verdict != "unreachable" or case.facts.probe.silent or not case.facts.pods_ready:
+        return None  # where nothing answered, it may be only we who do not reach it
     ready = f"{case.facts.pods_ready} of {case.facts.replicas} pods of the API are ready"
     return "unreachable", f"{ready}, and its address does not lead to them{case.shows}"
 

@@ -20,6 +20,9 @@ CLASSES = (
     *("jwt_missing", "jwt_invalid", "clock", "rate_limit", "database"),
 )
 
+# those of what nobody can log in without
+NEEDED_CLASSES = (*(name for name in CLASSES if name.startswith("redis_")), "database")
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -31,6 +34,7 @@ class Probe:
         failing: whether logging in or using a token fails; ``None`` where that is not known.
         clock_wrong: whether clocks are apart.
         skew_s: by how much the issuer's clock is ahead, in seconds.
+        silent: nothing answered, which may be our own network: it says nothing of anybody else.
     """
 
     verdict: str | None = None
@@ -38,6 +42,7 @@ class Probe:
     failing: bool | None = None
     clock_wrong: bool | None = None
     skew_s: float | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Facts:
         waiting: why pods of the API do not start, each in one line.
         database_down: why the database cannot be asked; ``None`` when it can, or was not.
         lines: log lines by class; a class that is not there was not looked for.
+        newest_line_s: age in seconds of the newest of those that keep people from logging in.
         gaps: what is needed and could not be learned.
         notes: what else should be known, without which the cause is decided all the same.
     """
@@ -142,6 +148,7 @@ class Facts:
     waiting: Sequence[str] = ()
     database_down: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
+    newest_line_s: float | None = None
     gaps: Sequence[str] = ()
     notes: Sequence[str] = ()
 

@@ -14,6 +14,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.a
     CLASSES,
     DIFFERS,
     MISSING,
+    NEEDED_CLASSES,
     UNUSABLE,
     Facts,
     Key,
@@ -27,7 +28,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.plain impor
 Json = Mapping[str, Any]
 
 RESULTS = ("probe", "redis", "redis_workload", "redis_secret", "vault", "secret", "workload", "logs", "postgres")
-_FAILING = frozenset({"unreachable", "rate_limited", "dependency", "stale_replica", "key_or_clock", "token_rejected"})
+_FAILING = ("unreachable", "rate_limited", "dependency", "stale_replica", "key_or_clock", "token_rejected")
+_FAILS = {**dict.fromkeys(_FAILING, True), "ok": False, "wrong_password_accepted": False}
 _SAYS_NOTHING = frozenset({"not_configured", "too_soon", "wrong_credentials", "unexpected"})
 # causes of pg_activity that keep ordinary logins out although a reserved one got in
 _FULL = frozenset({"server_slots_exhausted", "pooler_exhausted", "in_recovery", "shutting_down", "disk_full"})
@@ -76,6 +78,7 @@ def read_facts(results: Json, places: Places, *, now: dt.datetime, recent_s: flo
         waiting=_waiting(workload.get("pods") or ()),
         database_down=_database(results["postgres"], gaps, notes),
         lines=_lines(results["logs"], gaps),
+        newest_line_s=_newest_line(results["logs"], now),
         gaps=gaps,
         notes=notes,
     )
@@ -87,12 +90,13 @@ def _probe(result: Json, gaps: list[str]) -> Probe:
         gaps.append(_unread("logging in", result))
         return Probe()
     why = plain_line(str(result.get("reason") or verdict), _LENGTH)
-    if verdict in _SAYS_NOTHING:
+    silent = verdict == "unreachable" and not result.get("answered", result.get("reachable"))
+    if verdict in _SAYS_NOTHING or silent:
         gaps.append(f"whether people can log in is not known: {why}")
     clock = result.get("clock") or {}
-    failing = True if verdict in _FAILING else False if verdict in {"ok", "wrong_password_accepted"} else None
+    failing = None if silent else _FAILS.get(str(verdict))
     skew = clock.get("issued_skew_s") if clock.get("issued_skew_s") is not None else clock.get("date_skew_s")
-    return Probe(str(verdict), why, failing, clock.get("wrong"), skew)
+    return Probe(str(verdict), why, failing, clock.get("wrong"), skew, silent)
 
 
 def _redis(results: Json, now: dt.datetime, recent_s: float, gaps: list[str], notes: list[str]) -> Redis:
@@ -251,6 +255,14 @@ def _lines(result: Json, gaps: list[str]) -> dict[str, int]:
         gaps.append(f"{len(result['truncated'])} logs of the API were cut off")
     classes = result.get("classes") or {}
     return {name: int(classes[name].get("count") or 0) for name in CLASSES if name in classes}
+
+
+def _newest_line(result: Json, now: dt.datetime) -> float | None:
+    """The age of the newest line that says that the API lacks what a login needs, in seconds."""
+    classes = result.get("classes") or {}
+    times = [_time((classes.get(name) or {}).get("last_at")) for name in NEEDED_CLASSES]
+    newest = max((each for each in times if each), default=None)
+    return (now - newest).total_seconds() if newest else None
 
 
 def _waiting(pods: Iterable[Json]) -> list[str]:

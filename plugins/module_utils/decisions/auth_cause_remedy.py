@@ -122,6 +122,8 @@ def _restart_redis(cause: str, case: Case) -> Json:
     nobody_gets_there = facts.redis.ready == 0 or (facts.redis.cause in SILENT and case.logged("redis_refused"))
     if not (case.fails and nobody_gets_there):
         text = "nothing shows that the API gets no answer of Redis either, so that a restart may not help"
+        if facts.probe.silent:
+            text = "logging in could not be tried from here, so that nothing shows that a restart is needed"
         return {"objection": text, "next_step": "look at the way to Redis, from here and from the pods of the API"}
     known = risk.get("risk") == DISRUPTIVE
     return {"remedy": RESTART_REDIS, "risk": DISRUPTIVE if known else DESTRUCTIVE, "next_step": None}

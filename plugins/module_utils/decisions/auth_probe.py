@@ -225,6 +225,18 @@ def overall(seen: Mapping[str, Seen], old: str) -> str:
     return worst
 
 
+def answered(seen: Mapping[str, Seen]) -> bool:
+    """Return whether what people use gave any answer, be it of what is in front of the API.
+
+    Where it did not, it may be only we who do not reach it: our network, our VPN, our names.
+
+    Args:
+        seen: by name.
+    """
+    public = seen.get(PUBLIC)
+    return public.reachable if public else any(each.reachable for each in seen.values())
+
+
 def old_verdict(checks: Iterable[Step]) -> str:
     """Return what became of a token of before."""
     found = counts(list(checks))
