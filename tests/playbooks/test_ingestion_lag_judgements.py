@@ -44,6 +44,9 @@ from support.runbook import ROOT
 
 Json = dict[str, Any]
 
+TOKEN = {"cause": "token"}
+FULL_DISK = {"disk": DISK | {"used_ratio": 0.95}}
+BESIDE = {"also": [{"cause": "disk_full", "reason": "ClickHouse's disk is 95% full"}]}
 CASES = (
     Case("well", {}, "ok", None),
     Case("not known", {"cause": "unknown", "gaps": ["the logs"]}, "unknown", "not_known", words="the logs"),
@@ -139,6 +142,23 @@ CASES = (
     ),
     *(
         Case(
+            *(f"the disk beside {cause['cause']}", cause | BESIDE, "down", "full", recommend, words),
+            seen={"disk": DISK | {"used_ratio": 0.95}, **OLD},
+            given={"__ingestion_lag_cleanup": left, **given},
+            check="disk",
+        )
+        for cause, left, given, recommend, words in (
+            (TOKEN, LEFT, {}, ("free-clickhouse-space",), "60 bytes of it are no data"),
+            (TOKEN, FEW, {}, (), "--retention-days"),
+            (TOKEN, FEW, ARCHIVE, ("archive-old-data",), "500 bytes, are old"),
+            (LIMITED, LEFT, {}, ("free-clickhouse-space",), "Grow the volume"),
+            ({"cause": "replica_readonly"}, LEFT, {}, (), "First do what ingestion_cause says"),
+            (STUCK, LEFT, KILL, (), "First do what ingestion_cause says"),
+        )
+    ),
+    Case("a full disk alone", FULL, "down", "full", words="ingestion_cause", seen=FULL_DISK, check="disk"),
+    *(
+        Case(
             *("the disk of one of several volumes", {}, "unknown", "not_known", ()),
             seen={
                 "disk": DISK | {"used_ratio": None, "disks": None},
@@ -227,7 +247,8 @@ def test_the_cause_decides_what_is_recommended(judged: list[list[Json]], number:
         assert finding["next_step"]
 
 
-def test_only_the_cause_recommends(judged: list[list[Json]]) -> None:
-    others = [each for findings in judged for each in findings if each["check"] != "ingestion_cause"]
-    assert [each["check"] for each in others if each["recommend"]] == []
+def test_only_the_cause_recommends_and_a_disk_that_is_full_beside_it(judged: list[list[Json]]) -> None:
+    for case, findings in zip(CASES, judged, strict=False):
+        others = [each["check"] for each in findings if each["recommend"] and each["check"] != "ingestion_cause"]
+        assert others == (["disk"] if case.check == "disk" and case.recommend else []), case.name
     assert len(judged) == len(CASES) + 1

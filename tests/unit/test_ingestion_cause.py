@@ -241,9 +241,21 @@ def test_what_else_is_proven_is_said() -> None:
     given = social(meta="rate_limited", tiktok="token_expired")
     found = why(late(social=given, clickhouse=clickhouse(used=0.93, mutations=stuck())))
     assert found["cause"] == "rate_limited"
-    assert [each["cause"] for each in found["also"]] == ["token", "mutation_stuck"]
+    assert [each["cause"] for each in found["also"]] == ["token", "mutation_stuck", "disk_full"]
     assert (found["limited"], found["platforms_ok"], found["retry_at"]) == (["meta"], ["youtube"], RETRY_AT)
     assert [each["account"] for each in found["reauthorize"]] == ["tiktok-1"]
+
+
+def test_a_disk_that_is_full_beside_another_cause_is_said() -> None:
+    expired = social(meta="token_expired")
+    for used, also in ((0.95, ["disk_full"]), (0.995, ["token"]), (0.85, [])):
+        found = why(late(social=expired, clickhouse=clickhouse(used=used)))
+        assert [each["cause"] for each in found["also"]] == also, found
+    assert found["cause"] == "token"
+    unknown = why(late(social=social(meta="unknown"), clickhouse=clickhouse(used=0.95)))
+    assert (unknown["cause"], unknown["also"][0]["reason"]) == ("unknown", "ClickHouse's disk is 95% full")
+    alone = why(late(clickhouse=clickhouse(used=0.95)))
+    assert (alone["cause"], alone["also"]) == ("disk_full", [])
 
 
 def test_a_platform_whose_rows_are_in_time_is_not_the_cause() -> None:

@@ -97,11 +97,14 @@ def ingestion_cause(facts: Facts, limits: Limits) -> dict[str, Any]:
     case = Case(facts, limits)
     proven = [verdict for row in _ROWS if (verdict := row(case))]
     cause, reason = proven[0] if proven else _nothing_proven(case)
+    others = [verdict for verdict in proven[1:] if verdict[0] != cause]
+    if case.full and "disk_full" not in dict(proven):
+        others.append(("disk_full", _how_full(case)))  # it keeps no row away yet, and must not be forgotten
     limited = [each for each in facts.platforms.values() if each.has(*_LIMITED)]
     return {
         "cause": cause,
         "reason": reason,
-        "also": [{"cause": other, "reason": why} for other, why in proven[1:] if other != cause],
+        "also": [{"cause": other, "reason": why} for other, why in others],
         "lagging": case.lagging,
         "lag_s": facts.lag_s,
         "limited": [each.name for each in limited],
@@ -252,7 +255,11 @@ def _disk_nearly_full(case: Case) -> Verdict | None:
     well = all(set(each.by_verdict) == {"ok"} for each in case.facts.platforms.values())
     if not case.full or not case.facts.platforms or not well or case.facts.used_ratio is None:
         return None
-    return "disk_full", f"every platform serves us, and ClickHouse's disk is {case.facts.used_ratio:.0%} full"
+    return "disk_full", f"every platform serves us, and {_how_full(case)}"
+
+
+def _how_full(case: Case) -> str:
+    return f"ClickHouse's disk is {case.facts.used_ratio or 0:.0%} full"
 
 
 def _mutation_stuck(case: Case) -> Verdict | None:
