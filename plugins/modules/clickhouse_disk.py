@@ -111,7 +111,8 @@ used_ratio:
 freshness:
   description:
     - The newest row of each table of O(tables).
-    - C(status) is V(value), V(empty) for a table without rows, or V(unknown), with C(cause) and C(message).
+    - C(status) is V(value), V(empty) for a table without rows, or V(unknown), with C(cause) and C(message), also where
+      the newest row is of more than a minute in the future (V(in_the_future)), which hides when rows were last written.
     - C(age_s) is the age in seconds by the server's clock, C(rows_last_hour) how many rows are newer than an hour.
   returned: success
   type: list
@@ -273,7 +274,7 @@ def _result(answers: Answers, wanted: list[Wanted]) -> dict[str, Any]:
 def _freshness(reply: Reply, wanted: Wanted) -> dict[str, Any]:
     named = {"table": wanted[0], "time_column": wanted[1]}
     if reply.rows:
-        return {**named, **decide.freshness(reply.rows[0]), "cause": None, "message": None}
+        return {**named, **decide.freshness(reply.rows[0])}
     nothing = dict.fromkeys(("newest", "age_s", "rows_last_hour"))
     cause = reply.failure.cause if reply.failure else "no_answer"
     return {**named, "status": "unknown", **nothing, "cause": cause, "message": reply.failure and reply.failure.text}

@@ -46,6 +46,12 @@ Json = dict[str, Any]
 
 TOKEN = {"cause": "token"}
 FULL_DISK = {"disk": DISK | {"used_ratio": 0.95}}
+TOMORROW = DISK["freshness"][0] | {
+    "status": "unknown",
+    "age_s": None,
+    "cause": "in_the_future",
+    "message": "the time of the newest row is 86000 s in the future",
+}
 BESIDE = {"also": [{"cause": "disk_full", "reason": "ClickHouse's disk is 95% full"}]}
 CASES = (
     Case("well", {}, "ok", None),
@@ -194,6 +200,21 @@ CASES = (
                 ]
             }
         },
+    ),
+    Case(
+        *("a row of tomorrow", {}, "unknown", "in_the_future", (), "a time zone that is wrong"),
+        check="freshness",
+        seen={"disk": DISK | {"freshness": [TOMORROW]}},
+    ),
+    Case(
+        *("a row of tomorrow beside late ones", {}, "degraded", "rows_late", (), "9000 s old"),
+        check="freshness",
+        seen={"disk": DISK | {"freshness": [TOMORROW, DISK["freshness"][0] | {"age_s": 9000}]}},
+    ),
+    Case(
+        *("a clock that is a little ahead", {}, "ok", None, (), "is 0 s old"),
+        check="freshness",
+        seen={"disk": DISK | {"freshness": [DISK["freshness"][0] | {"age_s": -20}]}},
     ),
     Case(
         "no answer",

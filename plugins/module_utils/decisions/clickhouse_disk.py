@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 TEXT_LENGTH = 300
 _CODE = re.compile(r"Code: [0-9]{1,5}\.? ?")  # the number of an error is no value
+AHEAD_S = 60  # that clocks may differ
+FUTURE = "in_the_future"
 UNBOUNDED = 2**60  # bytes; object storage says 2**63 or more
 
 
@@ -100,15 +102,22 @@ def replica(row: Mapping[str, Any]) -> Json:
 
 
 def freshness(row: Mapping[str, Any]) -> Json:
-    """Return the newest row of a table and its age; both null when it has no rows."""
+    """Return the newest row of a table and its age; both null when it has no rows.
+
+    A row of a time that is still to come hides which one was written last, so that its age is not known.
+    """
     newest, now = whole(row.get("newest_s")), whole(row.get("now_s"))
     if not whole(row.get("found")):
-        return {"status": "empty", "newest": None, "age_s": None, "rows_last_hour": 0}
+        return {"status": "empty", "newest": None, "age_s": None, "rows_last_hour": 0, "cause": None, "message": None}
+    ahead_s = newest - now
+    future = ahead_s > AHEAD_S
     return {
-        "status": "value",
+        "status": "unknown" if future else "value",
         "newest": dt.datetime.fromtimestamp(newest, dt.UTC),
-        "age_s": now - newest,
+        "age_s": None if future else -ahead_s,
         "rows_last_hour": whole(row.get("last_hour")),
+        "cause": FUTURE if future else None,
+        "message": f"the time of the newest row is {ahead_s} s in the future" if future else None,
     }
 
 
