@@ -60,9 +60,13 @@ options:
     description: The result of M(brandconnect.incidents.k8s_workload) for the API.
     type: dict
     default: {}
+  service:
+    description: The result of M(brandconnect.incidents.k8s_service) for the Service of the API.
+    type: dict
+    default: {}
   logs:
     description:
-      - The result of M(brandconnect.incidents.k8s_logs) for it. These classes are read, others are ignored.
+      - The result of M(brandconnect.incidents.k8s_logs) for the API. These classes are read, others are ignored.
       - V(redis_refused) (C(ECONNREFUSED), C(ETIMEDOUT), C(ENOTFOUND) of Redis), V(redis_auth) (C(NOAUTH),
         C(WRONGPASS)), V(redis_memory) (C(OOM command not allowed)), V(redis_persistence) (C(MISCONF)),
         V(redis_readonly) (C(READONLY)), V(redis_loading) (C(LOADING)).
@@ -93,6 +97,7 @@ seealso:
   - module: brandconnect.incidents.vault_kv
   - module: brandconnect.incidents.k8s_secret
   - module: brandconnect.incidents.k8s_workload
+  - module: brandconnect.incidents.k8s_service
   - module: brandconnect.incidents.k8s_logs
   - module: brandconnect.incidents.sql_query
 """
@@ -131,7 +136,8 @@ cause:
     - V(jwt_stale) when it is, and pods use an older one, or one replica refuses what another one issues. It comes last,
       without a remedy, where pods are older than the Secret and no token is seen to be refused.
     - V(rate_limited) when too many logins are tried, as with stolen passwords.
-    - V(unreachable) when the pods are ready and what is in front of them says that it does not reach them.
+    - V(unreachable) when the pods are ready and what is in front of them says that it does not reach them. Where the
+      Service of the API is seen to lead nowhere, it comes before what else is logged.
     - V(dependency) when logging in fails with HTTP 5xx and nothing else is proven.
     - V(none) when nothing is wrong, and all that could tell was asked.
     - V(unknown) otherwise, see RV(gaps).

@@ -107,6 +107,7 @@ def kubernetes_cases() -> dict[str, Case]:
         "k8s_logs": {**backend, "patterns": {"refused": ["ECONNREFUSED"]}},
         "k8s_top": backend,
         "k8s_secret": {**backend, "keys": ["password"], "workload_name": "backend"},
+        "k8s_service": backend,
         "k8s_snapshot": backend,
     }
     acting: dict[str, dict[str, Any]] = {

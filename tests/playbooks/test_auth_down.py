@@ -68,8 +68,9 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: AuthRunbook, world
 
 def test_every_fault_is_told_from_the_others(runbook: AuthRunbook, world: AuthWorld, data_lab: Lab) -> None:
     """Nothing is recommended where nothing of this runbook helps: a restart of Redis above all."""
-    assert len(OTHERS) == 8
+    assert len(OTHERS) == 9
     wrong = {}
+    nowhere = {"redis-service-without-pods": "redis_service", "backend-service-without-pods": "service"}
     for fault in OTHERS:
         fault.inject(data_lab)
         with world.cluster.only_read():
@@ -79,6 +80,10 @@ def test_every_fault_is_told_from_the_others(runbook: AuthRunbook, world: AuthWo
         if seen != (fault.cause, True, list(fault.recommends), "findings") or not cause["next_step"]:
             wrong[fault.name] = (seen, cause["summary"], cause["next_step"])
         assert run.result["actions"] == []
+        leads = {name: run.finding(name)["cause"] for name in ("service", "redis_service")}
+        if fault.name in nowhere:
+            assert leads.pop(nowhere[fault.name]) == "selector_matches_nothing", fault.name
+        assert set(leads.values()) <= {None, "selector_matches_nothing" if fault.name == "redis-down" else None}
         if fault.undo:
             fault.undo(data_lab)
         else:

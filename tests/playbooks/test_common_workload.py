@@ -84,3 +84,58 @@ def test_each_state_of_the_pods_has_its_words(tmp_path: Path) -> None:
     assert found["off"]["summary"] == "StatefulSet redis is scaled to 0 pods"
     assert (found["none"]["next_step"], "Pending" in found["none"]["summary"]) == ("Look at the claims.", True)
     assert found["logs"]["summary"] == "42 lines", "judged in the same task, with variables of its own"
+
+
+NOWHERE: Json = {"reachable": True, "cause": None, "message": None, "hint": None, "certain": True, "denied": []} | {
+    **{name: [] for name in ("unknown", "ports", "pods")},
+    "service": None,
+    "endpoints": {"ready": 0},
+    "reason": "it is so",
+}
+HTTP, METRICS = ({"name": name, "resolved": found} for name, found in (("http", True), ("metrics", False)))
+DOUBT = {"verdict": "wrong_target_port", "certain": False, "ports": [HTTP], "endpoints": {"ready": 2}}
+REFUSED = {"part": "endpointslices", "cause": "forbidden", "message": "may not", "hint": "bind a Role"}
+SERVICES: dict[str, tuple[Json, bool, str, str | None, str]] = {
+    "leads there": ({"verdict": "ok"}, False, "ok", None, ""),
+    "not there": ({"verdict": "no_service", "cause": "not_found"}, False, "skipped", "no_service", "--service"),
+    "not there, and missed": ({"verdict": "no_service"}, True, "unknown", "no_service", "was deleted"),
+    "silent": (
+        {"verdict": "unknown", "cause": "timeout", "message": "no answer", "hint": "look at it"},
+        *(False, "unknown", "timeout", "look at it"),
+    ),
+    "not permitted": ({"verdict": "unknown", "unknown": [REFUSED]}, False, "unknown", "forbidden", "bind a Role"),
+    "external": ({"verdict": "unknown"}, False, "unknown", "not_known", "Look at what it leads to"),
+    "a doubt": (DOUBT, False, "ok", None, ""),
+    "a doubt that counts": (DOUBT, True, "degraded", "wrong_target_port", "targetPort"),
+    "one port of two": (
+        {"verdict": "wrong_target_port", "ports": [HTTP, METRICS]},
+        *(False, "degraded", "wrong_target_port", "targetPort"),
+    ),
+    "its only port": (
+        {"verdict": "wrong_target_port", "ports": [METRICS]},
+        *(False, "down", "wrong_target_port", "targetPort"),
+    ),
+    "no pod": (
+        {"verdict": "selector_matches_nothing"},
+        *(False, "down", "selector_matches_nothing", "labels"),
+    ),
+    "no address": ({"verdict": "no_endpoints"}, False, "down", "no_endpoints", "service-name=redis"),
+    "none ready": ({"verdict": "not_ready"}, False, "down", "not_ready", "finding on the pods"),
+}
+
+
+def test_each_state_of_a_service_has_its_words(tmp_path: Path) -> None:
+    bench = Bench(ROOT / ".collections", tmp_path)
+    given = {"common_service": "redis", "common_service_option": "service"}
+    tasks = [
+        task("judge_service", **given, common_check=check, common_found=NOWHERE | found, common_way_fails=fails)
+        for check, (found, fails, _, _, _) in SERVICES.items()
+    ]
+    done = bench.run(bench.playbook([{"tasks": tasks}], "pool_exhaustion"))
+    found = {finding["check"]: finding for finding in done.result["findings"]}
+    said = {check: (found[check]["status"], found[check]["cause"]) for check in SERVICES}
+    assert said == {check: (status, cause) for check, (_, _, status, cause, _) in SERVICES.items()}
+    for check, (_, _, _, _, words) in SERVICES.items():
+        assert words in (found[check].get("next_step") or ""), check
+        assert "redis" in found[check]["summary"]
+        assert (found[check]["component"], found[check]["required"]) == ("backend", False)

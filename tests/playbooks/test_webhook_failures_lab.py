@@ -57,6 +57,15 @@ def test_a_healthy_platform_is_healthy_and_only_read(runbook: WatchedRunbook, wo
     assert world.query("SELECT count(*) AS n FROM processed_events WHERE type LIKE 'brandconnect%%'") == processed
     assert schemas.validate("result", run.result) == []
 
+    service = "/api/v1/namespaces/brandconnect/services/backend"
+    world.cluster.api.patch(service, {"spec": {"ports": [{"name": "metrics", "port": 9090, "targetPort": "nowhere"}]}})
+    try:
+        found = runbook.run().finding("service")
+    finally:
+        world.cluster.api.patch(service, {"spec": {"ports": [{"$patch": "delete", "port": 9090}]}})
+    assert (found["status"], found["cause"]) == ("degraded", "wrong_target_port"), found["summary"]
+    assert "port metrics to nowhere" in found["summary"]
+
 
 @pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS.values() if fault.runbook == "webhook-failures"], ids=lambda fault: fault.name

@@ -331,3 +331,32 @@ def test_a_second_witness_shows_that_an_address_is_silent_for_all() -> None:
         {"logs": seconds_ago(20, rate_limit=80)},
     ):
         assert why(from_here(**changes))["witness"] is None, changes
+
+
+def leads(verdict: str, **changes: Any) -> Json:
+    return {"verdict": verdict, "certain": True, "reason": f"it says {verdict}", "ports": [], **changes}
+
+
+def test_a_service_that_leads_nowhere_outranks_what_was_logged() -> None:
+    gone = {"probe": {**probe("unreachable"), "answered": True}, "logs": logs(redis_refused=6)}
+    for verdict in ("selector_matches_nothing", "no_endpoints"):
+        found = why(healthy(service=leads(verdict), **gone))
+        assert (found["cause"], verdict in found["reason"]) == ("unreachable", True), found
+        assert [each["cause"] for each in found["also"]] == ["redis_unreachable"]
+    lost = [{"resolved": False}]
+    assert why(healthy(service=leads("wrong_target_port", ports=lost), **gone))["cause"] == "unreachable"
+    for service in (
+        {},
+        leads("ok"),
+        leads("no_service"),  # the platform may be reached another way
+        leads("not_ready"),
+        leads("wrong_target_port", certain=False),
+        leads("wrong_target_port", ports=[*lost, {"resolved": True}]),
+    ):
+        assert why(healthy(service=service, **gone))["cause"] == "redis_unreachable", service
+    nowhere = leads("no_endpoints")
+    assert why(healthy(service=nowhere))["cause"] == "none", "logging in works another way"
+    assert why(down(service=nowhere))["cause"] == "dependency"
+    assert why(from_here(service=nowhere))["witness"] is None
+    none = pods("backend", 0, 2)
+    assert why(healthy(service=nowhere, workload=none, probe=gone["probe"]))["cause"] == "backend_down"

@@ -3,7 +3,8 @@
 """Why people cannot log in: the decision table of auth-down. Pure, no I/O.
 
 The first row that is proven counts. What nobody can log in without comes first: the database, the signing key, Redis,
-pods. Then come keys and clocks, which only show where those are well, and what is in front of the API comes last.
+pods. Only a Service that is proven to lead to none of the pods comes before them. Then come keys and clocks, which only
+show where those are well, and what is in front of the API comes last.
 
 What the systems say now outranks what was logged: lines count only where logging in fails, or was not tried.
 """
@@ -68,6 +69,17 @@ def _password_not_checked(case: Case) -> Verdict | None:
     if case.facts.probe.verdict != "wrong_password_accepted":
         return None
     return "password_not_checked", "the API takes a wrong password, so that anybody gets in"
+
+
+def _service_leads_nowhere(case: Case) -> Verdict | None:
+    """Nobody gets as far as what a login needs, whatever was logged before."""
+    facts = case.facts
+    if facts.leads_nowhere is None or facts.probe.verdict != "unreachable" or facts.probe.silent:
+        return None
+    if not facts.pods_ready:
+        return None
+    ready = f"{facts.pods_ready} of {facts.replicas} pods of the API are ready"
+    return "unreachable", f"the Service of the API leads nowhere ({facts.leads_nowhere}), and {ready}{case.shows}"
 
 
 def _database_down(case: Case) -> Verdict | None:
@@ -278,6 +290,7 @@ def _dependency(case: Case) -> Verdict | None:
 
 _ROWS: tuple[Callable[[Case], Verdict | None], ...] = (
     _password_not_checked,
+    _service_leads_nowhere,
     _database_down,
     _jwt_key_missing,
     _redis_pod,

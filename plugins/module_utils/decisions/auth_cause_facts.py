@@ -133,6 +133,7 @@ class Facts:
         key: the signing key.
         replicas: pods of the API wanted, and ``pods_ready`` those that are ready.
         waiting: why pods of the API do not start, each in one line.
+        leads_nowhere: why the Service of the API leads to no pod; ``None`` where it does, or that is not known.
         database_down: why the database cannot be asked; ``None`` when it can, or was not.
         lines: log lines by class; a class that is not there was not looked for.
         newest_line_s: age in seconds of the newest of those that keep people from logging in.
@@ -146,6 +147,7 @@ class Facts:
     replicas: int | None = None
     pods_ready: int | None = None
     waiting: Sequence[str] = ()
+    leads_nowhere: str | None = None
     database_down: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
     newest_line_s: float | None = None
@@ -169,6 +171,7 @@ def evidence(facts: Facts) -> list[dict[str, Any]]:
             "stale_pods": list(key.stale_pods),
         },
         {"source": "pods", "replicas": facts.replicas, "ready": facts.pods_ready, "waiting": list(facts.waiting)},
+        {"source": "service", "leads_nowhere": facts.leads_nowhere},
         {"source": "database", "down": facts.database_down},
         *lines,
     ]

@@ -27,7 +27,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.plain impor
 
 Json = Mapping[str, Any]
 
-RESULTS = ("probe", "redis", "redis_workload", "redis_secret", "vault", "secret", "workload", "logs", "postgres")
+RESULTS = (
+    *("probe", "redis", "redis_workload", "redis_secret", "vault", "secret", "workload", "service", "logs", "postgres"),
+)
 _FAILING = ("unreachable", "rate_limited", "dependency", "stale_replica", "key_or_clock", "token_rejected")
 _FAILS = {**dict.fromkeys(_FAILING, True), "ok": False, "wrong_password_accepted": False}
 _SAYS_NOTHING = frozenset({"not_configured", "too_soon", "wrong_credentials", "unexpected"})
@@ -36,6 +38,8 @@ _FULL = frozenset({"server_slots_exhausted", "pooler_exhausted", "in_recovery", 
 # what keeps only the runbooks from asking the database
 _OURS = frozenset({"not_configured", "auth"})
 _MEMORY = "OOMKilled"
+_PORT = "wrong_target_port"
+_NOWHERE = frozenset({"selector_matches_nothing", "no_endpoints", _PORT})
 _LENGTH = 200
 
 
@@ -76,6 +80,7 @@ def read_facts(results: Json, places: Places, *, now: dt.datetime, recent_s: flo
         replicas=replicas,
         pods_ready=ready,
         waiting=_waiting(workload.get("pods") or ()),
+        leads_nowhere=_nowhere(results["service"]),
         database_down=_database(results["postgres"], gaps, notes),
         lines=_lines(results["logs"], gaps),
         newest_line_s=_newest_line(results["logs"], now),
@@ -255,6 +260,15 @@ def _lines(result: Json, gaps: list[str]) -> dict[str, int]:
         gaps.append(f"{len(result['truncated'])} logs of the API were cut off")
     classes = result.get("classes") or {}
     return {name: int(classes[name].get("count") or 0) for name in CLASSES if name in classes}
+
+
+def _nowhere(result: Json) -> str | None:
+    """Why the Service leads to no pod, where that is proven; one port of several that leads to none is not."""
+    if result.get("verdict") not in _NOWHERE or not result.get("certain"):
+        return None
+    if any(port.get("resolved") is not False for port in result.get("ports") or ()) and result["verdict"] == _PORT:
+        return None
+    return plain_line(str(result.get("reason") or result["verdict"]), _LENGTH)
 
 
 def _newest_line(result: Json, now: dt.datetime) -> float | None:

@@ -23,6 +23,7 @@ _SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/jwt-secret"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _REDIS = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/redis"
 _SERVICE = f"/api/v1/namespaces/{NAMESPACE}/services/redis"
+_API_SERVICE = f"/api/v1/namespaces/{NAMESPACE}/services/backend"
 _FULL_AT = "1mb"  # less than Redis needs for itself
 _NOBODY = ("127.0.0.1", "1")  # where no master listens
 
@@ -94,6 +95,17 @@ def _allow_snapshots(login: Login) -> None:
         (login.snapshot / "in-the-way").rmdir()
         login.snapshot.rmdir()
     login.redis("BGSAVE")
+
+
+# The way to the API
+
+
+def _hide_api(_: Lab, login: Login) -> None:
+    login.platform.api.patch(_API_SERVICE, {"spec": {"selector": {"app": "backend-v2"}}})
+
+
+def _show_api(login: Login) -> None:
+    login.platform.api.patch(_API_SERVICE, {"spec": {"selector": {"app": "backend"}}})
 
 
 # The key of the tokens
@@ -239,6 +251,14 @@ FAULTS = (
         "clock_skew",
         _skew_one_pod,
         lambda login: login.tokens_are_refused(),
+    ),
+    _fault(
+        "backend-service-without-pods",
+        "the Service of the API selects no pod: its pods are well, and nobody gets to them",
+        "unreachable",
+        _hide_api,
+        _fails,
+        undo=_show_api,
     ),
     _fault(
         "login-rate-limited",
