@@ -48,6 +48,7 @@ class ActionModule(RecordingAction):
 
     argument_spec = {  # noqa: RUF012 - read only
         "stage": {"type": "str", "choices": ["opened", "ended", "update", "due"], "required": True},
+        "acting": {"type": "bool", "default": True},
         "header": {"type": "dict"},
         "send": {"type": "bool", "default": True},
         "eta": {"type": "str"},
@@ -146,8 +147,16 @@ def _shown(drafts: list[Json], cause: str) -> Json:
 
 
 def _situation(arguments: Json, header: Json, result: Json, sent: list[Json]) -> Situation:
-    incident_id = os.environ["RUNBOOK_INCIDENT"]
-    return Situation(incident_id, header, result, sent, arguments["eta"], arguments["release"], now())
+    return Situation(
+        os.environ["RUNBOOK_INCIDENT"],
+        header,
+        result,
+        sent,
+        eta=arguments["eta"],
+        released=arguments["release"],
+        now=now(),
+        acting=arguments["acting"],
+    )
 
 
 def _left(messages: list[Json], asked: list[str]) -> list[Json]:

@@ -26,6 +26,12 @@ options:
     type: str
     required: true
     choices: [opened, ended, update, due]
+  acting:
+    description:
+      - With O(stage=opened), whether the run is going to act. Otherwise nobody is told that an approved remediation is
+        about to run.
+    type: bool
+    default: true
   header:
     description: The runbook's header; default is that of the incident's type in this collection.
     type: dict

@@ -17,12 +17,17 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import messages_payloads as payloads
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import parse_instant
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_templates import problems, stable_text
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages_values import (
     applies,
     in_trouble,
     template_of,
     values_of,
+)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.outcome import (
+    has_acted,
+    outcome_but_for_refusals,
 )
 
 Json = dict[str, Any]
@@ -45,6 +50,7 @@ class Situation:
         eta: until when the operator expects it to be resolved; nothing is promised without.
         released: purposes of a private incident that somebody has released.
         now: the present instant, RFC 3339 in UTC.
+        acting: whether the run goes on to what was approved; it may have been refused.
     """
 
     incident_id: str
@@ -54,6 +60,7 @@ class Situation:
     eta: str | None = None
     released: Sequence[str] = ()
     now: str = ""
+    acting: bool = True
 
     @property
     def private(self) -> bool:
@@ -171,18 +178,43 @@ def _stage(situation: Situation, phase: str) -> _Part | None:
     number = situation.round
     closed = any(item["stage"] == "resolved" and item["round"] == number for item in situation.sent)
     if phase == "opened":
-        return _Part("opened", round=number) if in_trouble(situation.result) and not closed else None
+        # what a private incident was about, such as an export, is found for ever: that is not there again
+        if not in_trouble(situation.result) or (closed and situation.private):
+            return None
+        return _Part("opened", round=number + closed)
     if not situation.sent:
         return None
     outcome = situation.result["outcome"]
     if situation.result["run"]["mode"] == "rollback":
         return _Part("progress", f"{_ROLLED_BACK}{outcome}{_changed(situation.result)}", number)
-    if outcome in OVER:
+    if _is_over(situation.result):
         return None if closed else _Part("resolved", round=number)
     if closed:  # it was said to be over, and what was done since has not ended well
         back = outcome in _NOT_OVER and (outcome == "unresolved" or in_trouble(situation.result))
         return _Part("opened", round=number + 1) if back else None
+    if _has_just_opened(situation):
+        return None
     return _Part("progress", f"{outcome}{_changed(situation.result)}", number)
+
+
+def _is_over(result: Mapping[str, Any]) -> bool:
+    """Whether it was verified that the trouble is over, or none is found; a refusal beside it changes neither."""
+    outcome = result["outcome"]
+    if outcome == "refused":
+        outcome = outcome_but_for_refusals(result)
+        return outcome == "healthy" or (outcome == "resolved" and has_acted(result))
+    return outcome in OVER
+
+
+def _has_just_opened(situation: Situation) -> bool:
+    """Whether this very run has told all of it, and has done nothing since: that it goes on is no news then."""
+    result = situation.result
+    began = parse_instant(result["run"]["started_at"])
+    if began is None or result["actions"] or result["verification"]:
+        return False
+    mine = [item for item in situation.sent if item["stage"] == "opened" and item["round"] == situation.round]
+    told = [parse_instant(item.get("created_at")) for item in mine]
+    return bool(told) and all(at is not None and at >= began for at in told)
 
 
 def _changed(result: Mapping[str, Any]) -> str:
@@ -201,7 +233,10 @@ def _concerns(notice: Json, situation: Situation, part: _Part) -> bool:
     condition = notice.get("when") or {}
     if part.stage != "opened" and situation.opened(notice):
         return True
-    return applies(condition, situation.result, before=part.stage == "opened")
+    before = part.stage == "opened"
+    if before and condition.get("remediations") and not situation.acting:
+        return False
+    return applies(condition, situation.result, before=before)
 
 
 def _drafts(notice: Json, situation: Situation, part: _Part, values: Mapping[str, str]) -> Iterator[Json]:

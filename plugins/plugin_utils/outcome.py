@@ -73,6 +73,24 @@ def outcome_of(result: Mapping[str, Any], *, ended: bool) -> str:
     return _diagnosed(result["findings"], codes)
 
 
+def outcome_but_for_refusals(result: Mapping[str, Any]) -> str:
+    """Return the outcome that a run has whose end was recorded, apart from what was refused beside the rest.
+
+    A refused remediation says nothing of how the platform is: what else was done has been verified all the same.
+
+    Args:
+        result: a result document; its key ``outcome`` is not read.
+    """
+    actions = [action for action in result["actions"] if action["status"] != "refused"]
+    errors = [error for error in result["errors"] if error["code"] not in _REFUSALS]
+    return outcome_of({**result, "actions": actions, "errors": errors}, ended=True)
+
+
+def has_acted(result: Mapping[str, Any]) -> bool:
+    """Whether any action has done something, as far as is known."""
+    return any(action["status"] in _ACTED for action in result["actions"])
+
+
 def _verified(verdicts: Collection[str], blind: bool) -> str:
     if "unresolved" in verdicts:
         return "unresolved"

@@ -23,6 +23,7 @@ NOTIFY = "brandconnect.incidents.notify"
 # every channel there is, with a page: of two of the user's runbooks
 NOTICES = [*sections()["pool-exhaustion"]["notices"][:1], *sections()["payment-failure"]["notices"]]
 DOWN = finding("down", check="failure_ratio", component="backend", cause="stripe_errors", required=True)
+OVER = finding("ok", check="failure_ratio", component="backend", cause=None, recommend=[])
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +155,13 @@ def test_the_life_of_an_incident(incident: Incident, communications: Communicati
 def test_a_second_run_of_it_sends_nothing(incident: Incident, communications: Communications) -> None:
     incident.run()
     before = len(communications.requests())
-    again = incident.run(found=finding("down", check="failure_ratio", component="backend", summary="other numbers"))
+    again = incident.run(found=OVER)
     assert again.rc == 0, again.output
     assert len(communications.requests()) == before
     assert set(told(again).values()) <= {"already_sent"}
+    back = incident.run(found=finding("down", check="failure_ratio", component="backend", summary="other numbers"))
+    assert (told(back)["page/opened"], told(back)["page/resolved"]) == ("sent", "sent"), "it was over, and is back"
+    assert len(communications.status_page()["incidents"]) == 2
 
 
 def test_while_it_lasts_a_second_run_says_nothing_twice(incident: Incident, communications: Communications) -> None:
@@ -260,7 +264,7 @@ def test_a_channel_without_settings_is_said_once_and_is_no_error(
     assert (ran.rc, ran.result["outcome"], ran.result["errors"]) == (0, "resolved", []), ran.output
     assert sorted(item["channel"] for item in ran.result["notifications"]) == ["pagerduty", "slack", "statuspage"]
     assert set(told(ran).values()) == {"not_configured"}
-    assert told(incident.run()) == {}
+    assert told(incident.run(found=OVER)) == {}
     assert communications.requests() == []
 
 

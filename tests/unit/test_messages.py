@@ -58,8 +58,9 @@ def test_the_schema_can_say_what_the_seed_says(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("again", [TROUBLE, RESOLVED, UNRESOLVED, REFUSED], ids=["trouble", "ok", "not", "refused"])
 def test_a_second_run_says_nothing_twice(kind: str, again: Json) -> None:
-    """Whatever the numbers are the second time: each key is the same message."""
-    composed, sent = life(kind, ("opened", TROUBLE), ("ended", again), ("opened", TROUBLE), ("ended", again))
+    """Whatever the numbers are the second time: each key is the same message. Trouble after the end would be news."""
+    seen = result(finding("ok"), PLAN) if again is RESOLVED else TROUBLE
+    composed, sent = life(kind, ("opened", TROUBLE), ("ended", again), ("opened", seen), ("ended", again))
     keys = [message["key"] for message in sent]
     assert len(set(keys)) == len(keys)
     known = {draft["key"] for drafts in composed[:2] for draft in drafts}
@@ -198,6 +199,85 @@ def test_what_was_over_and_is_not_is_opened_again() -> None:
         ("page", "resolved", 2),
         ("status_page", "resolved", 2),
     ]
+
+
+def test_what_is_back_is_announced_before_anything_acts() -> None:
+    first = (("opened", TROUBLE), ("ended", RESOLVED))
+    (*_, opened, again, ended), _ = life(
+        "pool-exhaustion", *first, ("opened", TROUBLE), ("opened", TROUBLE), ("ended", RESOLVED)
+    )
+    assert [(draft["purpose"], draft["stage"], draft["round"]) for draft in opened] == [
+        ("page", "opened", 2),
+        ("status_page", "opened", 2),
+    ]
+    assert opened[0]["payload"]["event"] == "trigger"
+    assert [draft["key"] for draft in again] == [draft["key"] for draft in opened], "one message"
+    assert [(draft["purpose"], draft["stage"], draft["round"]) for draft in ended] == [
+        ("page", "resolved", 2),
+        ("status_page", "resolved", 2),
+    ]
+    _, sent = life("pool-exhaustion", *first)
+    assert compose(situation("pool-exhaustion", result(finding("ok")), sent), "opened") == []
+
+
+def test_what_a_breach_has_left_behind_is_not_there_again_unless_it_could_not_be_contained() -> None:
+    told = sent_of(compose(of_a_breach(finding(), PLAN), "opened"))
+    ran = (finding(), PLAN, action(), verification())
+    told += sent_of(compose(of_a_breach(*ran, sent=told), "ended"))
+    assert "resolved" in {message["stage"] for message in told}
+    assert compose(of_a_breach(finding(), PLAN, sent=told), "opened") == []
+    worse = (finding(), PLAN, action(), verification("unresolved"))
+    assert {draft["round"] for draft in compose(of_a_breach(*worse, sent=told), "ended")} == {2}
+
+
+WRONG_AS_WELL: dict[str, list[tuple[str, Json]]] = {
+    "nothing ran": [],
+    "nothing but what was refused": [action("refused"), verification()],
+    "not verified": [action()],
+    "one verification fails": [action(), verification(), verification("unresolved")],
+    "one could not be measured": [action(), verification(), verification("unverified")],
+    "a required check saw nothing": [action(), verification(), finding("unknown")],
+    "another action failed": [action(), action("failed", id="b"), verification()],
+    "another action was cut off": [action(), action("unknown", id="b"), verification()],
+    "a step failed": [action(), verification(), error("step_failed")],
+    "another run is at it": [action(), verification(), error("locked")],
+}
+
+
+def test_what_was_verified_is_told_whatever_was_refused_beside_it() -> None:
+    for beside in (error("refused"), action("refused", id="resize-pool")):
+        found = result(finding(), PLAN, action(), beside, verification())
+        assert found["outcome"] == "refused"
+        (_, ended), _ = life("pool-exhaustion", ("opened", TROUBLE), ("ended", found))
+        assert [(draft["purpose"], draft["stage"]) for draft in ended] == [
+            ("page", "resolved"),
+            ("status_page", "resolved"),
+        ]
+    seen = result(finding("ok"), error("refused"))
+    (_, ended), _ = life("pool-exhaustion", ("opened", TROUBLE), ("ended", seen))
+    assert {draft["stage"] for draft in ended} == {"resolved"}, "nothing is wrong any more"
+
+
+@pytest.mark.parametrize("entries", WRONG_AS_WELL.values(), ids=WRONG_AS_WELL)
+def test_where_anything_but_a_refusal_is_wrong_nothing_is_said_to_be_over(entries: list[tuple[str, Json]]) -> None:
+    found = result(finding(), PLAN, *entries, error("refused"))
+    (_, ended), _ = life("payment-failure", ("opened", TROUBLE), ("ended", found))
+    assert {draft["stage"] for draft in ended} == {"progress"}
+
+
+def test_who_has_just_been_told_is_not_told_at_once_that_nothing_has_changed() -> None:
+    """A run that does nothing tells of the trouble; that it has not acted is news to who was told before."""
+    before, during = "2026-11-23T22:00:00.000000Z", "2026-11-23T23:14:55.000000Z"
+    opened = sent_of(compose(situation("payment-failure", TROUBLE), "opened"))
+
+    def ended(found: Json, *created: str) -> list[str]:
+        sent = [{**each, "created_at": at} for each, at in zip(opened, created, strict=True)]
+        return [draft["purpose"] for draft in compose(situation("payment-failure", found, sent), "ended")]
+
+    assert ended(REFUSED, *[during] * len(opened)) == []
+    assert ended(REFUSED, *[before] * len(opened)) == ["internal"]
+    assert ended(REFUSED, before, *[during] * (len(opened) - 1)) == ["internal"]
+    assert ended(result(finding(), PLAN, action("refused"), error("refused")), *[during] * len(opened)) != []
 
 
 def test_a_rollback_is_told_of_and_ends_nothing() -> None:
@@ -529,6 +609,9 @@ def test_nobody_is_told_that_payments_are_tried_again_unless_somebody_has_approv
     quiet += told("ended", waiting, sent=sent_of(quiet))
     assert quiet
     assert by(quiet, "failed_payments") == []
+
+    refused = Situation("payment-failure-20261123T231455Z-3fa1", header, result(left, approved), now=NOW, acting=False)
+    assert {draft["purpose"] for draft in compose(refused, "opened")} == {draft["purpose"] for draft in quiet}
 
     opened = told("opened", approved, sent=[])
     assert "about to be tried again" in one(opened, "failed_payments")["payload"]["text"]

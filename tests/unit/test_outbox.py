@@ -97,12 +97,21 @@ def test_it_is_on_the_disk_before_it_is_sent(outbox: Outbox, channels: Channels)
 
 
 def test_each_thing_is_said_once(outbox: Outbox, channels: Channels) -> None:
-    for phase in ("opened", "opened", "ended", "opened", "ended", None):
+    for phase in ("opened", "opened", "ended", "ended", None):
         tell(outbox, channels, phase)
     said = [(channel, stage) for channel, stage, _ in channels.sent]
     assert [stage for channel, stage in said if channel == "slack"] == ["opened", "resolved", "closed"]
     assert [stage for channel, stage in said if channel == "statuspage"] == ["opened", "resolved"]
     assert len({ts for channel, _, ts in channels.sent if channel == "slack"} - {None}) == 1  # one thread
+
+
+def test_what_is_back_after_its_end_is_a_story_of_its_own(outbox: Outbox, channels: Channels) -> None:
+    for phase in ("opened", "ended", "opened", "opened", "ended", None):
+        tell(outbox, channels, phase)
+    said = [(channel, stage) for channel, stage, _ in channels.sent]
+    assert [stage for channel, stage in said if channel == "slack"] == ["opened", "resolved", "closed"] * 2
+    assert [stage for channel, stage in said if channel == "statuspage"] == ["opened", "resolved"] * 2
+    assert len({ts for channel, _, ts in channels.sent if channel == "slack"} - {None}) == 2  # one thread each
 
 
 def test_a_channel_that_is_down_delays_only_its_own(outbox: Outbox, channels: Channels) -> None:
