@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from support.communications import Communications
 from support.runbook import ROOT, Run, Runbook
 
 Json = dict[str, Any]
-APPROVED = {"runbook_mode": "remediate", "approved": ["kill-idle-connections"]}
+KILL = "kill-idle-connections"
 # what differs from run to run: ids, times, durations, process ids, hashes
 VOLATILE = re.compile(
     r"run-\d{8}T\d{6}Z-[0-9a-f]{4}|\d{8}T\d{6}Z-[0-9a-f]{4}|\d{4}-\d\d-\d\dT[\d:.]+Z?|\d{4}-\d\d-\d\d|\b[\d.]+\s?(s|min)\b"
@@ -62,8 +62,9 @@ class Plain:
     def diagnose(self) -> Run:
         return self.runbook.run()
 
-    def remediate(self, directory: Path | None = None) -> Run:
-        return self.runbook.again(directory, **APPROVED) if directory else self.runbook.run(**APPROVED)
+    def remediate(self, directory: Path | None = None, *, approve: Sequence[str] = (KILL,)) -> Run:
+        asked: Json = {"runbook_mode": "remediate", "approved": list(approve)}
+        return self.runbook.again(directory, **asked) if directory else self.runbook.run(**asked)
 
     def playbook(self, name: str, incident: str, **extra: Any) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name("ansible-playbook")
@@ -103,9 +104,9 @@ class Wrapped(Plain):
     def diagnose(self) -> Run:
         return self._run()
 
-    def remediate(self, directory: Path | None = None) -> Run:
+    def remediate(self, directory: Path | None = None, *, approve: Sequence[str] = (KILL,)) -> Run:
         again = ["--incident", directory.name] if directory else []
-        return self._run("--remediate", "--approve", "kill-idle-connections", *again)
+        return self._run("--remediate", *(word for name in approve for word in ("--approve", name)), *again)
 
     def tell_later(self, incident: str) -> subprocess.CompletedProcess[str]:
         return self._wrapper("notify", incident, "--now", *self._inventory)
@@ -152,6 +153,55 @@ def test_those_concerned_are_told_once_however_often_it_runs(way: Plain, told: C
     assert again.rc == 0, again.output
     assert len(told.sent()) == sent
     assert purposes(again, "sent") == []
+
+
+def test_whoever_is_to_remediate_tells_also_before_anything_is_approved(
+    way: Plain, told: Communications, broken: None
+) -> None:
+    refused = way.remediate(approve=())
+    assert (refused.result["outcome"], refused.result["actions"]) == ("refused", [])
+    assert [alert["status"] for alert in told.alerts()] == ["triggered"]
+    assert len(told.messages("incidents")) == 1, "and nothing follows that says nothing"
+    (incident,) = told.status_page()["incidents"]
+    assert incident["status"] == "identified"
+    sent = len(told.sent("pagerduty")), len(told.sent("statuspage"))
+    again = way.remediate(refused.directory, approve=())
+    assert (len(told.sent("pagerduty")), len(told.messages("incidents"))) == (sent[0], 2), "how it stands, and no page"
+    done = way.remediate(refused.directory)
+    assert (again.result["outcome"], done.result["outcome"]) == ("refused", "resolved"), done.output
+    assert [alert["status"] for alert in told.alerts()] == ["resolved"], "one page for all of it"
+    assert [each["status"] for each in told.status_page()["incidents"]] == ["resolved"]
+
+
+def test_what_was_verified_is_told_although_something_else_was_refused(
+    runbook: Runbook, told: Communications, broken: None
+) -> None:
+    run = Plain(runbook).remediate(approve=(KILL, "resize-pool"))
+    assert run.result["outcome"] == "refused", run.output
+    assert [action["status"] for action in run.result["actions"]] == ["done"]
+    assert {each["status"] for each in run.result["verification"]} == {"resolved"}
+    assert [alert["status"] for alert in told.alerts()] == ["resolved"]
+    assert [each["status"] for each in told.status_page()["incidents"]] == ["resolved"]
+
+
+def test_what_is_back_in_the_same_incident_is_told_before_anything_acts(
+    runbook: Runbook, told: Communications, exhaust: Callable[[], None]
+) -> None:
+    way = Plain(runbook)
+    exhaust()
+    first = way.remediate()
+    assert first.result["outcome"] == "resolved", first.output
+    exhaust()
+    back = way.remediate(first.directory)
+    assert back.result["outcome"] == "resolved", back.output
+    rounds = [("opened", 1), ("resolved", 1), ("opened", 2), ("resolved", 2)]
+    pages = [message for message in outbox(first.directory) if message["channel"] == "pagerduty"]
+    assert [(page["stage"], page["round"]) for page in pages] == rounds
+    (began,) = [action["started_at"] for action in back.result["actions"]]
+    assert pages[2]["sent_at"] < began
+    assert [each["status"] for each in told.status_page()["incidents"]] == ["resolved", "resolved"]
+    threads = [message.get("thread_ts") for message in told.messages("incidents")]
+    assert (threads[0], threads[2]) == (None, None), "a thread of its own"
 
 
 def test_slack_down_stops_nothing_and_is_told_later(way: Plain, told: Communications, broken: None) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents i
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock import IncidentLock
 from incident_runbooks import schemas
 from incident_runbooks.lab.lab import Lab
+from support.communications import Communications
 from support.platform import Cluster, PlatformRunbook, wait_until
 from support.runbook import ROOT
 
@@ -45,6 +46,14 @@ def runbook(cluster_lab: Lab, cluster: Cluster, tmp_path: Path) -> PlatformRunbo
     return runbook
 
 
+@pytest.fixture
+def told(cluster_lab: Lab) -> Communications:
+    """The lab's channels, without anything sent."""
+    told = Communications(cluster_lab)
+    told.forget()
+    return told
+
+
 def held_by_bob(cluster: Cluster, renewed_ago_s: float) -> None:
     """Let another machine hold the Lease."""
     moment = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=renewed_ago_s)).isoformat(timespec="microseconds")
@@ -71,7 +80,9 @@ def acted(run: Any) -> list[tuple[str, str]]:
     return [(action["id"], action["status"]) for action in run.result["actions"]]
 
 
-def test_held_elsewhere_taken_over_and_given_back(runbook: PlatformRunbook, cluster: Cluster) -> None:
+def test_held_elsewhere_taken_over_and_given_back(
+    runbook: PlatformRunbook, cluster: Cluster, told: Communications
+) -> None:
     held_by_bob(cluster, 5)
     before = uids(cluster)
     kept_off = runbook.remediate(approve="restart-backend")
@@ -82,6 +93,7 @@ def test_held_elsewhere_taken_over_and_given_back(runbook: PlatformRunbook, clus
     assert acted(kept_off) == []
     assert uids(cluster) == before
     assert holder(cluster) == BOB
+    assert told.sent() == [], "the run that acts tells"
 
     asked_for = runbook.remediate(runbook_take_over=True)
     assert acted(asked_for) == [("kill-idle-connections", "done")]
@@ -124,7 +136,7 @@ def test_who_holds_it_while_it_acts_and_what_happens_when_it_is_taken_away(
 
 
 def test_without_the_right_to_leases_what_needs_no_workload_is_still_done(
-    runbook: PlatformRunbook, cluster: Cluster, tmp_path: Path
+    runbook: PlatformRunbook, cluster: Cluster, told: Communications, tmp_path: Path
 ) -> None:
     manifests = list(yaml.safe_load_all((ROOT / "deploy/rbac/pool-exhaustion-remediate.yml").read_text()))
     for manifest in manifests:
@@ -140,13 +152,17 @@ def test_without_the_right_to_leases_what_needs_no_workload_is_still_done(
     assert "the login lacks get on leases.coordination.k8s.io in namespace brandconnect" in error["message"]
     assert "deploy/rbac/pool-exhaustion-remediate.yml" in error["message"]
     assert uids(cluster) == before
+    assert [alert["status"] for alert in told.alerts()] == ["triggered"], "it is told whatever keeps the run off"
+    assert len(told.messages("incidents")) == 1
 
     done = runbook.remediate()
     assert acted(done) == [("kill-idle-connections", "done")]
     assert {notice["code"] for notice in done.result["notices"]} == {"lease_unavailable"}
 
 
-def test_while_a_breach_is_examined_workloads_are_left_alone(runbook: PlatformRunbook, cluster: Cluster) -> None:
+def test_while_a_breach_is_examined_workloads_are_left_alone(
+    runbook: PlatformRunbook, cluster: Cluster, told: Communications
+) -> None:
     breach = "data-breach-20261123T231455Z-3fa1"
     before = uids(cluster)
     with IncidentLock(open_incident(breach, runbook.home), run_id="run-20261123T231455Z-0001", operator="carol"):
@@ -156,4 +172,5 @@ def test_while_a_breach_is_examined_workloads_are_left_alone(runbook: PlatformRu
         assert error["message"].startswith(f"Acting on Deployment backend: the incident {breach} is under way")
         assert "operator carol" in error["message"]
         assert uids(cluster) == before
+        assert [alert["status"] for alert in told.alerts()] == ["triggered"]
         assert acted(runbook.remediate()) == [("kill-idle-connections", "done")], "it touches no workload"
