@@ -73,6 +73,7 @@ class IncidentType:
         update_every_s: seconds between two updates, where the runbook says it.
         act_timeout_s: seconds that a run may take that acts, where the runbook says it.
         alerts: names of the Prometheus alerts that mean it.
+        private: only a closed circle is told of it.
     """
 
     name: str
@@ -88,6 +89,7 @@ class IncidentType:
     update_every_s: int | None = None
     act_timeout_s: int | None = None
     alerts: tuple[str, ...] = ()
+    private: bool = False
 
     def timeout_s(self, *, acting: bool) -> int:
         """Return the seconds that a run may take unless somebody says otherwise.
@@ -178,6 +180,7 @@ def _read(role: str) -> IncidentType:
             update_every_s=int(header["update_every_s"]) if header.get("update_every_s") else None,
             act_timeout_s=int(header["act_timeout_s"]) if header.get("act_timeout_s") else None,
             alerts=tuple(str(name) for name in header.get("alerts") or ()),
+            private=(header.get("messages") or {}).get("private") is True,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunbookError(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import psutil
 import pytest
 
@@ -116,6 +117,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runbook(site: Path, tmp_path: Path) -> Iterator[Runbook]:
     with tempfile.TemporaryDirectory() as temporary:
         yield Runbook(site, tmp_path, Path(temporary))
+
+
+@pytest.fixture
+def terminal(runbook: Any) -> Iterator[Callable[..., Any]]:
+    """Start ``runbook`` on a pseudo terminal."""
+    started: list[Any] = []
+
+    def start(*arguments: str, **environment: str) -> Any:
+        child = pexpect.spawn(
+            sys.executable,
+            ["-P", "-m", "incident_runbooks", *arguments],
+            cwd=str(runbook.cwd),
+            env={**runbook.environment, "RUNBOOK_OPERATOR": "ada", "TERM": "xterm", "NO_COLOR": "1", **environment},
+            encoding="utf-8",
+            dimensions=(60, 250),
+            timeout=90,
+            echo=False,
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
 
 
 @pytest.fixture(scope="module")

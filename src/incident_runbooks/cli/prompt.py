@@ -3,6 +3,9 @@
 
 Nothing asks without a terminal, and never inside a playbook. What is typed goes the same way as options: the run
 that acts makes the plan anew, and refuses where it differs from the one that was shown.
+
+Who has to know of the incident is told as without a terminal: by the run that acts, and where nothing was approved by
+one that could have. Of a private incident they are told before the questions: those who decide have to know of it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ Json = dict[str, Any]
 EXIT_REFUSED = 6
 _TYPED_DIGITS = 8
 _ATTEMPTS = 3
+_TROUBLE = frozenset({"degraded", "down"})
 _CHOICES = "y = yes, n = no, a = yes to all from here, d = details, q = quit"
 
 
@@ -65,32 +69,45 @@ def is_terminal() -> bool:
 
 
 def run(request: RunRequest, execute: Callable[[RunRequest], Json]) -> tuple[Json, int]:
-    """Diagnose, show the plan, ask, and run what was approved in the same incident.
+    """Look, show the plan, ask, and run what was approved in the same incident; tell where nothing is.
 
     Args:
         execute: runs a request to its end.
 
     Returns:
-        The result to show, and the exit code: 6 where nothing was approved.
+        The result to show, and the exit code: 6 where something is recommended and nothing was approved.
 
     Raises:
         click.Abort: Ctrl-C at a question; nothing was done.
     """
-    diagnosis = execute(dataclasses.replace(request, mode="diagnose", take_over=False))
-    plan = diagnosis["plan"]
-    if not recommended(plan) or diagnosis["outcome"] == "unknown":
-        return diagnosis, outcomes.exit_code(diagnosis)
-    colour = wants_colour(sys.stderr, bool(os.environ.get("NO_COLOR")))
-    _say("", *plan_lines(plan, colour))
-    answers = ask(plan, operator(), colour)
-    if answers.quit or not answers.approved:
+    told = request.notify and request.incident_type.private
+    first = execute(request if told else dataclasses.replace(request, mode="diagnose", take_over=False))
+    if first["outcome"] in ("unknown", "failed"):
+        return first, outcomes.exit_code(first)
+    same = dataclasses.replace(request, incident_id=str(first["incident"]["id"]))
+    asked = bool(recommended(first["plan"]))
+    if asked:
+        colour = wants_colour(sys.stderr, bool(os.environ.get("NO_COLOR")))
+        _say("", *plan_lines(first["plan"], colour))
+        answers = ask(first["plan"], operator(), colour)
+        if answers.approved and not answers.quit:
+            digest = str(first["plan"]["digest"])
+            approvals = Approvals(digest, answers.second_approver, answers.reason, source="prompt")
+            return _ended(execute(dataclasses.replace(same, approved=answers.approved, approvals=approvals)))
         _say("Nothing was approved, so nothing was done.")
-        return diagnosis, EXIT_REFUSED
-    approvals = Approvals(str(plan["digest"]), answers.second_approver, answers.reason, source="prompt")
-    incident = str(diagnosis["incident"]["id"])
-    acting = dataclasses.replace(request, approved=answers.approved, approvals=approvals, incident_id=incident)
-    result = execute(acting)
+    if not told and request.notify and (asked or _concerns_somebody(request, first)):
+        _say("Telling those concerned.")
+        return _ended(execute(same))
+    return first, EXIT_REFUSED if asked else outcomes.exit_code(first)
+
+
+def _ended(result: Json) -> tuple[Json, int]:
     return result, outcomes.exit_code(result)
+
+
+def _concerns_somebody(request: RunRequest, diagnosis: Json) -> bool:
+    """Whether anybody may have to hear of it: of trouble, or of how an incident stands that they may know of."""
+    return request.incident_id is not None or any(item["status"] in _TROUBLE for item in diagnosis["findings"])
 
 
 def ask(plan: Mapping[str, Any], me: str, colour: bool) -> Answers:
