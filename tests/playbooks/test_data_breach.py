@@ -232,3 +232,7 @@ def test_wide_containment_needs_two_people_and_ends_the_incident(runbook: Breach
     assert verify_incident(run.directory)["intact"] is True
     assert_closed_circle(run, breached)
     assert_no_secret(run, breached.secrets())
+
+    later = runbook.approve(incident=run.directory, **AWARE)
+    assert later.finding("breach_cause")["status"] in ("degraded", "down"), "what was done stays in the records"
+    assert [each["status"] for each in breached.told.incidents()] == ["resolved"], "that is nothing to page for again"
