@@ -274,7 +274,7 @@ def _nowhere(result: Json) -> str | None:
 def _newest_line(result: Json, now: dt.datetime) -> float | None:
     """The age of the newest line that says that the API lacks what a login needs, in seconds."""
     classes = result.get("classes") or {}
-    times = [_time((classes.get(name) or {}).get("last_at")) for name in NEEDED_CLASSES]
+    times = [parse_instant((classes.get(name) or {}).get("last_at")) for name in NEEDED_CLASSES]
     newest = max((each for each in times if each), default=None)
     return (now - newest).total_seconds() if newest else None
 
