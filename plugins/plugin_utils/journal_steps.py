@@ -28,7 +28,7 @@ _READ_ONLY = frozenset(
         *("exhaustion_kind", "ingestion_cause", "latency_cause", "payment_cause", "pg_activity", "pg_statements"),
         *("prometheus_query", "redis_info", "social_probe", "sql_query", "stripe_events", "stripe_payment_intents"),
         *("stripe_rate_budget", "stripe_status", "stripe_webhook_endpoints", "vault_kv", "webhook_cause"),
-        *("k8s_hpa", "k8s_logs", "k8s_secret", "k8s_service", "k8s_snapshot", "k8s_top", "k8s_workload"),
+        *("k8s_access", "k8s_hpa", "k8s_logs", "k8s_secret", "k8s_service", "k8s_snapshot", "k8s_top", "k8s_workload"),
         *("rollback_plan", "rollback_read", "rollback_step", "rollback_verify"),
         *_OWN,
     )

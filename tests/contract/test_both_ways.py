@@ -102,8 +102,11 @@ def kubernetes_cases() -> dict[str, Case]:
     backend = {**down, "name": "backend"}
     job = {"npm_script": "job", "allowed": ["job"]}
     manifest = {"manifest": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}]}
+    rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}
+    role = {"kind": "Role", "metadata": {"name": "one"}, "rules": [rule]}
     reading: dict[str, dict[str, Any]] = {
         "k8s_workload": backend,
+        "k8s_access": {**down, "roles": [role]},
         "k8s_logs": {**backend, "patterns": {"refused": ["ECONNREFUSED"]}},
         "k8s_top": backend,
         "k8s_secret": {**backend, "keys": ["password"], "workload_name": "backend"},
@@ -136,6 +139,7 @@ def kubernetes_cases() -> dict[str, Case]:
             False,
         ),
         "lease without a holder": ("acting_lease", down, False),
+        "access of no Role": ("k8s_access", {**down, "roles": [{"kind": "Secret"}]}, False),
         "workload in check mode": ("k8s_workload", backend, True),
         "workload without a kubeconfig": ("k8s_workload", {**backend, "kubeconfig": "/nonexistent"}, False),
         "workload with a wrong type": ("k8s_workload", {**backend, "request_timeout": CANARY}, False),
