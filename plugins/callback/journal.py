@@ -65,6 +65,8 @@ description:
   - The playbooks C(rollback.yml), C(post_incident.yml) and C(notify.yml) of this collection belong to the incident that
     the variable C(incident), or else E(RUNBOOK_INCIDENT), names; without one, or where it is not there, the run ends
     with exit code 2.
+  - The playbook C(doctor.yml) belongs to no incident. It is recorded only where E(RUNBOOK_INCIDENT) names an id of the
+    type C(doctor), as the command C(runbook doctor) does in a directory that is gone afterwards.
   - A step that can change something is on the disk before it begins. If the journal cannot be written, or another run
     holds the incident, the run ends at once instead of acting unrecorded, with exit code 1 or 7.
   - A run that may act holds the lock of its incident type and environment (C(runbook_environment), or else the

@@ -3,7 +3,8 @@
 """Which runbook a play belongs to, in which mode it runs, and which incident it continues.
 
 A playbook that is named after an incident type is that type's runbook. The playbooks that all types share,
-``rollback.yml`` and the like, belong to the incident that they are told.
+``rollback.yml`` and the like, belong to the incident that they are told. ``doctor.yml`` belongs to none, and is
+recorded only for a wrapper that says where.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
-from ansible_collections.brandconnect.incidents.plugins.plugin_utils.header import Header, find_header
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.header import DOCTOR, Header, find_header
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.redaction_variables import resolve
 
 SHARED = {"rollback": "rollback", "post_incident": "report", "notify": "report"}
@@ -60,6 +61,9 @@ def belonging_of(root: Path, play: Any, given: str | None, base: Path | None) ->
         IncidentsError: the runbook's header cannot be read, or the incident is of another type.
     """
     playbook = str(play.get_path()).rpartition(":")[0]
+    if _is_ours(root, playbook) and Path(playbook).stem == DOCTOR.incident["type"]:
+        wanted = given and incidents.type_of(given) == DOCTOR.incident["type"]
+        return Belonging(DOCTOR, MODES[0], given) if wanted else None
     shared = _shared_mode(root, playbook)
     header = None if shared else find_header(root, playbook)
     if shared is None and header is None:
@@ -79,10 +83,14 @@ def belonging_of(root: Path, play: Any, given: str | None, base: Path | None) ->
 
 
 def _shared_mode(root: Path, playbook: str) -> str | None:
-    """The mode of a shared playbook; anybody may have a playbook of that name, so the place counts as well."""
-    path = Path(playbook)
-    mode = SHARED.get(path.stem)
-    return mode if mode and path.resolve().parent == (root / "playbooks").resolve() else None
+    """The mode of a shared playbook."""
+    mode = SHARED.get(Path(playbook).stem)
+    return mode if mode and _is_ours(root, playbook) else None
+
+
+def _is_ours(root: Path, playbook: str) -> bool:
+    """Whether it is one of this collection; anybody may have a playbook of the same name."""
+    return Path(playbook).resolve().parent == (root / "playbooks").resolve()
 
 
 def _header_of(root: Path, playbook: str, incident: str, base: Path | None) -> Header:

@@ -31,6 +31,12 @@ class Header:
     sla_target_s: int
 
 
+# The playbook doctor.yml is no runbook: it looks at what all of them need, and there is nothing to resolve
+DOCTOR = Header(
+    {"type": "doctor", "title": "Doctor", "severity": "low", "priority": "P4", "impact": "none"}, sla_target_s=60
+)
+
+
 def find_header(root: Path, playbook: str) -> Header | None:
     """Return the header of the runbook that a playbook file belongs to; ``None`` where it is no runbook.
 

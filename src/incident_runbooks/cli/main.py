@@ -64,6 +64,7 @@ COMMANDS = {
     "notify": Entry(
         "incident_runbooks.cli.notify:notify", "Send what is due about an incident, or an update.", document=True
     ),
+    "doctor": Entry("incident_runbooks.cli.doctor:doctor", "Ask what is configured, reachable and permitted."),
     "validate": Entry(
         "incident_runbooks.cli.validate:validate", "Validate the runbooks: headers, inputs, tasks, alerts, playbooks."
     ),

@@ -28,11 +28,14 @@ from incident_runbooks.working_directory import working_directory
 __all__ = ["Approvals", "RunRequest", "execute"]
 
 
-def execute(request: RunRequest) -> dict[str, Any]:
+def execute(request: RunRequest, home: Path | None = None) -> dict[str, Any]:
     """Run it and return the result document, whatever became of the run.
 
     A run that was stopped or crashed has the outcome ``unknown``; one that Ansible refused to begin is
     recorded as ``failed``.
+
+    Args:
+        home: where it is recorded; RUNBOOK_HOME unless given.
 
     Raises:
         UsageError: there is no incident of the id, or it is of another type; the ansible.cfg in force is malformed.
@@ -42,7 +45,7 @@ def execute(request: RunRequest) -> dict[str, Any]:
     started = time.monotonic()
     cwd = working_directory()
     config = inventory.ansible_config(os.environ, cwd)  # before anything is opened: it may be malformed
-    with _translated(), StopSignals() as signals, _open_case(request) as case:
+    with _translated(), StopSignals() as signals, _open_case(request, home or incidents.home()) as case:
         follower = Follower(case, request.on_event)
         with private_directory(case.home, case.run_id) as private, ProcessTree(case.run_id) as tree:
             playbook = _playbook(request, case, private, config, cwd)
@@ -69,9 +72,9 @@ def _translated() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open_case(request: RunRequest) -> Iterator[Case]:
+def _open_case(request: RunRequest, home: Path) -> Iterator[Case]:
     """Open the case; the directory of a new one in which nothing was recorded goes away again."""
-    case = _case(request)
+    case = _case(request, home)
     try:
         yield case
     finally:
@@ -80,8 +83,7 @@ def _open_case(request: RunRequest) -> Iterator[Case]:
                 case.path.rmdir()
 
 
-def _case(request: RunRequest) -> Case:
-    home = incidents.home()
+def _case(request: RunRequest, home: Path) -> Case:
     kind = request.incident_type.name
     if request.incident_id is None:
         incident_id, path = incidents.new_incident(kind, home)

@@ -2,7 +2,8 @@
 """The contracts of this project as JSON Schemas (2020-12).
 
 ``result`` (a run), ``incident`` (all runs of one), ``journal`` (a line), ``runbook`` (a header),
-``approval`` (an approval file), ``alertmanager`` (a webhook payload that Alertmanager sends).
+``approval`` (an approval file), ``alertmanager`` (a webhook payload that Alertmanager sends), ``doctor`` (what is
+configured, reachable and permitted).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from incident_runbooks.errors import RunbookError
 
-NAMES = ("result", "incident", "journal", "runbook", "approval", "alertmanager")
+NAMES = ("result", "incident", "journal", "runbook", "approval", "alertmanager", "doctor")
 _LONGEST_VALUE = 200
 
 
