@@ -23,7 +23,7 @@ _READ_ONLY = frozenset(
     f"{COLLECTION}{name}"
     for name in (
         *("api_latency", "audit_ips", "audit_scope", "auth_cause", "breach_cause"),
-        *("clickhouse_disk", "clickhouse_parts", "connection_budget"),
+        *("channel_access", "clickhouse_disk", "clickhouse_parts", "connection_budget"),
         "connection_holders",
         *("exhaustion_kind", "ingestion_cause", "latency_cause", "payment_cause", "pg_activity", "pg_statements"),
         *("prometheus_query", "redis_info", "social_probe", "sql_query", "stripe_events", "stripe_payment_intents"),

@@ -175,9 +175,19 @@ def communication_cases() -> dict[str, Case]:
         "statuspage_incident": {**page, "incident": "one", **told},
         "statuspage_component": {**page, "component_id": "part", "state": "operational"},
     }
+    asking = {
+        **dict.fromkeys(("slack_token", "pagerduty_api_key", "statuspage_api_key"), key["api_key"]),
+        **dict.fromkeys(("slack_api_url", "pagerduty_api_url", "statuspage_api_url"), nobody),
+        "pagerduty_from": "oncall@example.com",
+        "statuspage_page_id": "page",
+    }
     webhook = {"webhook_url": f"{nobody}/services/T/B/{key['api_key']}", "text": "hello"}
     return {
         **{f"{module} to nobody": (module, given, False) for module, given in sending.items()},
+        "channels of nobody": ("channel_access", asking, False),
+        "channels of nobody in check mode": ("channel_access", asking, True),
+        "channels without settings": ("channel_access", {}, False),
+        "channels with an unknown option": ("channel_access", {**asking, "colour": "red"}, False),
         "message planned": ("slack_message", sending["slack_message"], True),
         "incident on the page planned": ("statuspage_incident", sending["statuspage_incident"], True),
         "message by webhook to nobody": ("slack_message", webhook, False),

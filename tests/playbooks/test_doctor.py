@@ -123,7 +123,7 @@ def test_a_healthy_lab_is_healthy_and_nothing_is_changed_or_sent(
     assert {each["status"] for each in said.document["checks"]} == {"ok", "not_asked"}
     assert {each["component"] for each in said.document["checks"]} == {"localhost", *doctor.hosts}
     assert "pg_signal_backend" in said.check("postgres", "rights")["summary"]
-    assert communications.sent() == []
+    assert [request["path"].rpartition("/")[2] for request in communications.sent()] == ["auth.test"]
     assert communications.alerts() == communications.incidents() == communications.messages() == []
     hidden = set(secrets(doctor.hosts))
     assert len(hidden) > 10
@@ -136,12 +136,13 @@ def test_a_password_that_is_refused_is_no_server_that_is_down(doctor: Doctor) ->
     doctor.hosts["vault"]["vault_token"] = "c4nary-token"
     doctor.hosts["clickhouse"]["clickhouse_password"] = CANARY
     doctor.hosts["stripe"]["stripe_api_key"] = "rk_test_c4naryc4nary"
+    doctor.hosts["communications"]["slack_token"] = "xoxb-c4nary"
     said = doctor()
     assert said.code == 3, said.document["checks"]
     refused = {(each["component"], each["check"]) for each in said.document["checks"] if each["status"] == "refused"}
     assert refused == {
         *(("postgres", "login"), ("postgres", "reserved_login"), ("redis", "login"), ("clickhouse", "login")),
-        *(("stripe", "key"), ("vault", "secret")),
+        *(("stripe", "key"), ("vault", "secret"), ("communications", "slack")),
     }
     assert said.status("postgres", "dba_login") == "ok"
     assert all(each["next_step"] for each in said.document["checks"] if each["status"] in ("refused", "missing"))

@@ -96,6 +96,28 @@ class PagerDuty(Client):
             refused=rest_failure,
         )
 
+    def has_service(self, id_: str) -> bool:
+        """Whether the key sees a service.
+
+        Raises:
+            SendError: it could not be asked; that there is none is no error.
+        """
+        what = f"Reading service {plain_line(id_, 40)} on PagerDuty"
+        try:
+            content = self._api.get(what, "services", identifier(what, "the id of a service", id_))
+        except SendError as error:
+            if error.failure.cause == "not_found":
+                return False
+            raise
+        return isinstance(content, dict) and isinstance(content.get("service"), dict)
+
+    def has_user(self, e_mail: str) -> bool:
+        """Whether the account has a user with an e-mail address."""
+        content = self._api.get("Looking for a user on PagerDuty", "users", query=e_mail, limit=LISTED)
+        users = content.get("users") if isinstance(content, dict) else None
+        found = [user.get("email") for user in users if isinstance(user, dict)] if isinstance(users, list) else []
+        return e_mail.lower() in [str(address).lower() for address in found]
+
     def find(self, key: str, service_id: str | None) -> Json | None:
         """Return the incident with a key: the open one, or else the newest of the resolved ones."""
         query = {"incident_key": key, "limit": LISTED, "date_range": "all"}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""Slack: post or update a message with a bot token, or post one by an incoming webhook."""
+"""Slack: post or update a message with a bot token, or post one by an incoming webhook; ask whose the token is."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.m
 from ansible_collections.brandconnect.incidents.plugins.module_utils.errors import IncidentsError
 
 API_URL = "https://slack.com/api/"
+_IDENTIFY = "auth.test"
 
 
 def slack_argument_spec() -> dict[str, dict[str, Any]]:
@@ -94,7 +95,34 @@ def deliver(params: Mapping[str, Any], payload: dict[str, Any]) -> dict[str, Any
     return {name: plain_line(str(answer.content.get(name) or ""), 100) or None for name in ("channel", "ts")}
 
 
-def _answer(params: Mapping[str, Any], payload: dict[str, Any]) -> Answer:
+def identify(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask Slack whose the token is, which posts nothing: ``user``, ``team`` and ``scopes``, ``None`` where not said.
+
+    https://docs.slack.dev/reference/methods/auth.test
+
+    Args:
+        params: ``token``, ``api_url`` and ``timeout``.
+
+    Raises:
+        SendError: it did not get there, or the token is refused.
+        IncidentsError: a library is missing.
+    """
+    attempted = _attempted(params)
+    wanted(attempted, params, "token")
+    checked_timeout(attempted, params)
+    checked_url(attempted, "api_url", str(params["api_url"]))
+    checked_secret(attempted, "token", params["token"])
+    answer = _answer(params, {}, _IDENTIFY)
+    if failure := web_failure(answer, "user_id"):
+        raise _error(params, failure)
+    scopes = answer.headers.get("x-oauth-scopes")
+    return {
+        **{name: plain_line(str(answer.content.get(name) or ""), 100) or None for name in ("user", "team")},
+        "scopes": None if scopes is None else [scope.strip() for scope in scopes[:1000].split(",") if scope.strip()],
+    }
+
+
+def _answer(params: Mapping[str, Any], payload: dict[str, Any], method: str | None = None) -> Answer:
     try:
         from ansible_collections.brandconnect.incidents.plugins.module_utils.clients import (  # noqa: PLC0415 - slack_sdk takes 30 to 150 ms to load
             slack_transport,
@@ -113,7 +141,7 @@ def _answer(params: Mapping[str, Any], payload: dict[str, Any]) -> Answer:
     try:
         if params.get("webhook_url"):
             return slack_transport.post(str(params["webhook_url"]).rstrip("/"), payload, params["timeout"], exchange)
-        method = "chat.update" if params.get("ts") else "chat.postMessage"
+        method = method or ("chat.update" if params.get("ts") else "chat.postMessage")
         token = str(params["token"]).strip()
         return slack_transport.call(method, payload, token, str(params["api_url"]), params["timeout"], exchange)
     finally:

@@ -82,14 +82,14 @@ _ADVICE = {
 }
 
 
-def web_failure(answer: Answer) -> Failure | None:
-    """Read an answer of the Web API; ``None`` for a success, which has ``ok``, ``channel`` and ``ts``."""
+def web_failure(answer: Answer, receipt: str = "ts") -> Failure | None:
+    """Read an answer of the Web API; ``None`` for a success, which has ``ok`` and a text under *receipt*."""
     content = answer.content
     if not isinstance(content, dict):
         return refusal(answer, "") if answer.status != HTTPStatus.OK else unusable(answer)
     if answer.status == HTTPStatus.OK and content.get("ok") is not False:
-        receipt = content.get("ok") is True and isinstance(content.get("ts"), str)
-        return None if receipt else unusable(answer, "no receipt of a message")
+        received = content.get("ok") is True and isinstance(content.get(receipt), str)
+        return None if received else unusable(answer, "no receipt of a message" if receipt == "ts" else "none of Slack")
     error = plain_line(str(content.get("error") or ""), 100)
     failure = refusal(answer, _explained(error, content), _advice(error, content), _cause(answer, error))
     # 200 with a cause that asks for patience carries Retry-After at times; refusal() has read it

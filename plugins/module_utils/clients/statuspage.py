@@ -113,6 +113,14 @@ class Statuspage(Client):
         path = (*self._page, "incidents", identifier(self._attempted, "the id of the incident", id_))
         return self._thing(self._api.send(self._attempted, "PATCH", path, payload))
 
+    def component_ids(self) -> list[str]:
+        """Return the ids of the page's components, at most ``LISTED``."""
+        content = self._api.get(self._attempted, *self._page, "components", page=1, per_page=LISTED)
+        if not isinstance(content, list):
+            failure = Failure("no_answer", "the answer is no list of components", status=HTTPStatus.OK.value)
+            raise self._api.error(self._attempted, failure)
+        return [str(each["id"]) for each in content if isinstance(each, dict) and each.get("id")]
+
     def component(self, id_: Any) -> Json:
         """Return a component."""
         path = (*self._page, "components", identifier(self._attempted, "component_id", id_))
