@@ -18,7 +18,7 @@ options:
     description: Token of Vault. Take it from the environment or a file by a lookup, never from an extra variable.
     type: str
   vault_namespace:
-    description: Namespace of Vault Enterprise that O(vault_mount) is in.
+    description: Namespace of Vault Enterprise that is asked.
     type: str
   vault_ca_cert:
     description:

@@ -13,14 +13,9 @@ Json = dict[str, Any]
 
 SCHEMA_VERSION = "1.0"
 THIS_MACHINE = "localhost"
-#: What a check can come to. The first three need attention, the next two could not be asked.
-STATUSES = (
-    *("missing", "refused", "misconfigured"),
-    *("unreachable", "unknown"),
-    *("ok", "not_configured", "not_granted", "not_asked"),
-)
-ATTENTION = frozenset(STATUSES[:3])
-NOT_ANSWERED = frozenset(STATUSES[3:5])
+ATTENTION = ("missing", "refused", "misconfigured", "expires")
+NOT_ANSWERED = ("unreachable", "unknown")
+STATUSES = (*ATTENTION, *NOT_ANSWERED, "ok", "not_configured", "not_granted", "not_asked")  # what a check can come to
 _NO_ANSWER = frozenset({"refused", "unreachable", "dns", "timeout", "tls", "connection_lost", "no_answer", "proxy"})
 _OVER = frozenset({"healthy", "findings", "incomplete"})  # any other outcome of the run is that of the whole
 
@@ -103,7 +98,7 @@ def _outcome(result: Mapping[str, Any], checks: Sequence[Json]) -> str:
     if result["outcome"] not in _OVER:
         return str(result["outcome"])
     statuses = {each["status"] for each in checks}
-    if statuses & NOT_ANSWERED or result["errors"]:
+    if statuses.intersection(NOT_ANSWERED) or result["errors"]:
         return "incomplete"
     nothing = all(each["status"] == "not_configured" for each in checks if each["component"] != THIS_MACHINE)
-    return "findings" if statuses & ATTENTION or nothing else "healthy"
+    return "findings" if statuses.intersection(ATTENTION) or nothing else "healthy"

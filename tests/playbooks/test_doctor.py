@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from modules.k8s_support import Api, api
 
 from incident_runbooks import catalogue, schemas
 from incident_runbooks.lab.lab import Lab
@@ -21,6 +22,7 @@ from support.communications import Communications
 from support.platform import Cluster
 from support.runbook import ROOT
 
+__all__ = ["api"]
 DIAGNOSE, REMEDIATE = "pool-exhaustion-diagnose", "pool-exhaustion-remediate"
 CANARY = "c4nary/pass word"
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -165,6 +167,14 @@ def test_a_permission_that_is_missing_is_named_with_the_file_that_grants_it(doct
     }
 
 
+def test_a_workload_that_is_called_otherwise_is_not_there(doctor: Doctor) -> None:
+    doctor.hosts = {"backend": doctor.hosts["backend"] | {"backend_workload": {"kind": "Deployment", "name": "api"}}}
+    said = doctor("ingestion-lag")
+    workloads = said.check("backend", "workloads")
+    assert (workloads["status"], said.status("backend", "rights_diagnose")) == ("misconfigured", "ok")
+    assert "no Deployment api" in workloads["summary"]
+
+
 def test_what_is_kept_apart_may_be_missing(doctor: Doctor, cluster: Cluster) -> None:
     doctor.hosts["backend"] |= cluster.login(REMEDIATE)
     said = doctor("pool-exhaustion")
@@ -196,6 +206,17 @@ def test_what_does_not_answer_is_told_from_what_is_not_configured(tmp_path: Path
     assert said.status("stripe", "inventory") == "not_configured"
     assert said.check("stripe", "inventory")["needed_by"] == ["payment-failure", "webhook-failures"]
     assert "c4nary" not in said.stdout + said.stderr
+
+
+def test_a_token_that_will_not_last_the_night_expires(api: Api, tmp_path: Path) -> None:
+    api.answers["/v1/sys/health"] = {"initialized": True, "sealed": False}
+    api.answers["/v1/auth/token/lookup-self"] = {"data": {"ttl": 5400, "renewable": True}}
+    doctor = Doctor(tmp_path, {"vault": {"vault_addr": api.url, "vault_token": "hvs.c4nary"}})
+    token = doctor("auth-down").check("vault", "token")
+    assert (token["status"], token["data"]) == ("expires", {"ttl_s": 5400})
+    assert "1.5 hours" in token["summary"]
+    doctor.hosts["vault"]["doctor_least_token_s"] = 3600
+    assert doctor("auth-down").status("vault", "token") == "ok"
 
 
 def test_where_nothing_is_configured_that_is_said(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ Case = tuple[str, dict[str, Any], bool]
 
 def cases() -> dict[str, Case]:
     """Each case: module, arguments, check mode."""
-    return _reading() | _restoring()
+    return _reading() | _of_token() | _restoring()
 
 
 def _reading() -> dict[str, Case]:
@@ -35,6 +35,17 @@ def _reading() -> dict[str, Case]:
         "Vault with its secret in a wrong place": (module, {**down, "fingerprints": [TOKEN]}, False),
         "Vault with a wrong type": (module, {**down, "vault_version": "newest"}, False),
         "Vault with an unknown option": (module, {**down, "colour": TOKEN}, False),
+    }
+
+
+def _of_token() -> dict[str, Case]:
+    module = "vault_token"
+    down = {"vault_addr": "http://127.0.0.1:1", "vault_token": TOKEN}
+    return {
+        "token of nobody": (module, down, False),
+        "token of nobody in check mode": (module, down, True),
+        "token without an address": (module, {"vault_token": TOKEN}, False),
+        "token with an unknown option": (module, {**down, "colour": TOKEN}, False),
     }
 
 

@@ -36,6 +36,7 @@ def said(*findings: dict[str, Any], outcome: str = "healthy", required: tuple[st
         (DEGRADED, "missing", "missing", "findings", 3),
         (DEGRADED, "refused", "refused", "findings", 3),
         (DEGRADED, "misconfigured", "misconfigured", "findings", 3),
+        (DEGRADED, "expires", "expires", "findings", 3),
         ("unknown", "timeout", "unreachable", "incomplete", 4),
         ("unknown", "refused", "unreachable", "incomplete", 4),
         ("unknown", "server_error", "unknown", "incomplete", 4),

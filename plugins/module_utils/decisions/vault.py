@@ -240,6 +240,25 @@ def _role(said: Mapping[str, Any]) -> str | None:
     return "standby" if said.get("standby") is True else "active"
 
 
+def token_facts(content: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return until when a token is valid, of what Vault says of it; ``None`` where it does not say.
+
+    https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self: a root token has ``ttl`` 0 and no
+    ``expire_time``.
+    """
+    data = (content or {}).get("data")
+    said: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    ttl_s = _number(said.get("ttl"))
+    expires = None if ttl_s is None else bool(ttl_s or said.get("expire_time"))
+    renewable, policies = said.get("renewable"), said.get("policies")
+    return {
+        "ttl_s": ttl_s if expires else None,
+        "expires": expires,
+        "renewable": renewable if isinstance(renewable, bool) else None,
+        "policies": [plain_line(str(each), 100) for each in policies[:100]] if isinstance(policies, list) else [],
+    }
+
+
 def _listed_state(facts: Mapping[str, Any], now: dt.datetime) -> str:
     if facts.get("destroyed") is True:
         return DESTROYED

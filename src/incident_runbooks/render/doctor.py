@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 _LONGEST = 300
 _COLOURS = {
-    **dict.fromkeys(("missing", "misconfigured"), "degraded"),
+    **dict.fromkeys(("missing", "misconfigured", "expires"), "degraded"),
     **dict.fromkeys(("refused", "unreachable"), "down"),
     **dict.fromkeys(("not_configured", "not_granted", "not_asked"), "skipped"),
 }
@@ -61,7 +61,7 @@ def _found(check: Json, types: Sequence[str]) -> str:
 
 
 def _steps(checks: Sequence[Json], colour: bool) -> str:
-    wanted = [each for each in checks if each["status"] in ATTENTION | NOT_ANSWERED and each["next_step"]]
+    wanted = [each for each in checks if each["status"] in ATTENTION + NOT_ANSWERED and each["next_step"]]
     if not wanted:
         return ""
     lines = [f"  {each['component']} {each['check']}: {one_line(each['next_step'], _LONGEST)}" for each in wanted]
@@ -70,7 +70,8 @@ def _steps(checks: Sequence[Json], colour: bool) -> str:
 
 def _errors(errors: Sequence[Json]) -> str:
     return "\n".join(
-        one_line("; ".join(str(part) for part in (each["message"], each["hint"]) if part), _LONGEST) for each in errors
+        one_line("; ".join(str(part) for part in (each["message"], each["hint"]) if part), 4 * _LONGEST)
+        for each in errors
     )
 
 
