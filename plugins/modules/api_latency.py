@@ -81,7 +81,7 @@ options:
     type: dict
     default: {}
   max_routes:
-    description: So many routes and instances are returned, 1 to 200.
+    description: How many routes and instances are returned, 1 to 200.
     type: int
     default: 20
   scrape_max_age_s:

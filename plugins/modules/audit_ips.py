@@ -24,7 +24,7 @@ options:
     type: int
     default: 100
   ratio:
-    description: So many times what is expected is unusual.
+    description: How many times what is expected is unusual.
     type: float
     default: 5.0
   min_records:
@@ -32,7 +32,7 @@ options:
     type: int
     default: 25
   min_failed_logins:
-    description: So many failed logins, and a tenth of the rows of the address, are guessing.
+    description: How many failed logins, if they are a tenth of the rows of the address, are guessing.
     type: int
     default: 10
   slow_min_days:
@@ -40,7 +40,7 @@ options:
     type: int
     default: 3
   slow_max_per_hour:
-    description: So many rows at most in each hour that has any are slow, on average.
+    description: How many rows at most in each hour that has any are slow, on average.
     type: float
     default: 10.0
   shared_by:

@@ -20,7 +20,7 @@ author:
   - incident-runbooks contributors (@brandconnect)
 options:
   ratio:
-    description: So many times what is expected is unusual.
+    description: How many times what is expected is unusual.
     type: float
     default: 5.0
   min_records:
@@ -30,12 +30,12 @@ options:
     type: int
     default: 25
   min_failed_logins:
-    description: So many failed logins from new addresses are a reason more.
+    description: How many failed logins from new addresses are a reason more.
     type: int
     default: 10
   min_gap:
     description:
-      - So many missing identifiers in a row are a deletion. Single ones are missing after each transaction that was
+      - How many missing identifiers in a row are a deletion. Single ones are missing after each transaction that was
         rolled back.
     type: int
     default: 3

@@ -196,7 +196,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Until when does who have to be told?
+- name: Who has to be told, and by when?
   brandconnect.incidents.breach_notice:
     controller: BrandConnect Ltd
     aware_at: "2026-11-27T21:40:00Z"

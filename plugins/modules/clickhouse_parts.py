@@ -32,7 +32,7 @@ options:
     description: Days for which rows are kept, 30 to 36500. There is no default, as the owner of the data has to say it.
     type: int
   max_items:
-    description: So many partitions are returned, the largest first.
+    description: How many partitions are returned, the largest first.
     type: int
     default: 100
 extends_documentation_fragment:

@@ -27,7 +27,7 @@ options:
         description: Who does it.
         type: str
       due:
-        description: Until when, RFC 3339.
+        description: By when, RFC 3339.
         type: str
 extends_documentation_fragment:
   - brandconnect.incidents.attributes

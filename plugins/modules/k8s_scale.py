@@ -40,7 +40,7 @@ options:
     type: str
     required: true
   step:
-    description: So many pods more, 1 to 10.
+    description: How many pods to add, 1 to 10.
     type: int
     default: 2
   max_replicas:

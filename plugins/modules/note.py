@@ -51,7 +51,7 @@ options:
     type: dict
     default: {}
   due:
-    description: Until when each follow-up is to be done, by its title; RFC 3339 or a date.
+    description: By when each follow-up is to be done, by its title; RFC 3339 or a date.
     type: dict
     default: {}
   done:

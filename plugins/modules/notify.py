@@ -41,7 +41,7 @@ options:
     default: true
   eta:
     description:
-      - Until when the operator expects the incident to be resolved, in the operator's words.
+      - By when the operator expects the incident to be resolved, in the operator's words.
       - Without it, nothing is promised.
     type: str
   release:

@@ -42,7 +42,7 @@ options:
     type: int
     default: 120
   max_series:
-    description: So many samples and series of each query are returned.
+    description: How many samples and series of each query are returned.
     type: int
     default: 20
 extends_documentation_fragment:

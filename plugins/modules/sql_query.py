@@ -32,11 +32,11 @@ options:
     type: str
     default: public
   max_rows:
-    description: So many rows are returned at most, up to 10000. Whether there are more is in RV(truncated).
+    description: How many rows are returned at most, up to 10000. Whether there are more is in RV(truncated).
     type: int
     default: 1000
   max_value_length:
-    description: So many characters of each value are returned. How many values were longer is in RV(values_cut).
+    description: How many characters of each value are returned. How many values were longer is in RV(values_cut).
     type: int
     default: 1000
 extends_documentation_fragment:

@@ -33,7 +33,7 @@ options:
     elements: str
     default: []
   history:
-    description: So many of the newest versions are read for O(key), at most 20.
+    description: How many of the newest versions are read for O(key), at most 20.
     type: int
     default: 5
 extends_documentation_fragment:

@@ -233,7 +233,7 @@ def _deadline(start: dt.datetime | None, target: float | None) -> str | None:
 
 
 def due_times(when: Moments) -> Json:
-    """Until when the report and the post-mortem are due; ``None`` where nothing was wrong."""
+    """By when the report and the post-mortem are due; ``None`` where nothing was wrong."""
     reference = parse_instant(when.reference())
     due = {"report_due_at": REPORT_DUE, "post_mortem_due_at": POST_MORTEM_DUE}
     try:

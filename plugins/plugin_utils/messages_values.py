@@ -117,7 +117,7 @@ def _fits(matcher: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
 
 
 def _notify_by(findings: Iterable[Json]) -> str:
-    """Until when a regulator has to be told, whose overdue and assumed deadlines the finding itself says so."""
+    """By when a regulator has to be told, whose overdue and assumed deadlines the finding itself says so."""
     return next((_line(item["summary"]) for item in findings if item["check"] == CLOCK), "")
 
 

@@ -101,7 +101,7 @@ def test_an_incident_began_with_the_first_alert_that_fires() -> None:
 def test_a_deadline_that_has_passed_is_said() -> None:
     document = triage(alert("Full", at="2026-11-23T23:10:00Z"))
     assert document["incidents"][0]["sla"]["breached"] is True
-    assert "OVERDUE: to be resolved until 2026-11-23T23:25:00Z, 15 min after it began" in text(document, colour=False)
+    assert "OVERDUE: to be resolved by 2026-11-23T23:25:00Z, 15 min after it began" in text(document, colour=False)
 
 
 def test_a_clock_that_is_a_little_ahead_is_taken_for_now() -> None:

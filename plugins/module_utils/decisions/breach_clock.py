@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""Until when whom the law wants told of a personal data breach. Pure, no I/O, and no legal advice.
+"""Whom the law wants told of a personal data breach, and by when. Pure, no I/O, and no legal advice.
 
 UK GDPR and EU GDPR, Art. 33(1): the regulator within 72 hours after having become aware, unless the breach is unlikely
 to result in a risk; later with reasons. Art. 33(4): in phases. Art. 34(1): the people concerned without undue delay
@@ -104,7 +104,7 @@ class Clock:
         }
 
     def _notify_by(self, local: str | None) -> str:
-        """Until when the regulator has to be told, in one line; with that of Art. 34 it fits a line of a terminal."""
+        """By when the regulator has to be told, in one line; with that of Art. 34 it fits a line of a terminal."""
         state = self._state()
         if self.notified_at:
             late = ", LATE; give the reasons for the delay" if self.late else ""

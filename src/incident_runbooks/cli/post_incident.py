@@ -47,7 +47,7 @@ def _time_options(command: Any) -> Any:
     metavar="FOLLOW-UP=NAME",
     help="Who does a follow-up: its number in the report, or its title or the beginning of it. Repeat for more.",
 )
-@click.option("--due", multiple=True, metavar="FOLLOW-UP=WHEN", help="Until when: a date or an RFC 3339 time.")
+@click.option("--due", multiple=True, metavar="FOLLOW-UP=WHEN", help="By when: a date or an RFC 3339 time.")
 @click.option("--done", multiple=True, metavar="FOLLOW-UP", help="It is done. Repeat for more.")
 @_time_options
 @output_option

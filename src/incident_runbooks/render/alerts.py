@@ -46,7 +46,7 @@ def _incident(incident: Mapping[str, Any], colour: bool) -> list[str]:
     sla = incident["sla"]
     lines = [f"{incident['priority']} {incident['severity']}  {bold(incident['type'], colour)}: {incident['title']}"]
     if sla["deadline"]:
-        until = f"to be resolved until {_second(sla['deadline'])}, {duration(sla['target_s'])} after it began"
+        until = f"to be resolved by {_second(sla['deadline'])}, {duration(sla['target_s'])} after it began"
         lines.append(painted(f"  OVERDUE: {until}", "failed", colour) if sla["breached"] else f"  {until}")
     lines += [f"  {one_line(note, _LONG)}" for note in incident["notes"]]
     # quoted for a shell; only what the engineer gave may hold anything that is not plain
