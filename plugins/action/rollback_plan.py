@@ -10,6 +10,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback import (
     compare,
     finding_of,
+    needing_digest,
     obstacles,
     plan_of,
     to_restore,
@@ -40,7 +41,10 @@ class ActionModule(RecordingAction):
         acting = not self._task.check_mode
         damage = remembered(task_vars, "runbook_rollback_damage")
         refusals = _refusals(judged, damage)
-        refusals += _other_plan(arguments["digest"], plan_of(judged, approved=False))
+        wanted = plan_of(judged, approved=False)
+        refusals += _other_plan(arguments["digest"], wanted)
+        if acting and not arguments["digest"]:
+            refusals += _not_looked_at(judged, wanted)
         to_run = to_restore(judged) if acting and not refusals else []
         plan = plan_of(judged, approved=bool(to_run))
         findings = [finding_of(each) | {"at": now()} for each in judged] or [_nothing(damaged=bool(damage))]
@@ -94,6 +98,19 @@ def _other_plan(wanted: str | None, plan: Json) -> list[Json]:
         return []
     text = f"Rolling back by the plan {wanted[:SHORTEST_DIGEST]}: it is {plan['digest'][:SHORTEST_DIGEST]} now"
     return [{"code": "plan_changed", "message": text, "hint": "look at the plan again"}]
+
+
+def _not_looked_at(judged: list[Json], plan: Json) -> list[Json]:
+    """What keeps an attacker or a colleague off is given back as deliberately as it was done."""
+    return [
+        {
+            "code": "refused",
+            "message": f"Rolling back {each['id']} of {each['run_id']}: its risk is {each['risk']}: "
+            "the digest of the plan is needed",
+            "hint": f"after reviewing what it would give back: --plan-digest {plan['digest'][:SHORTEST_DIGEST]}",
+        }
+        for each in needing_digest(judged)
+    ]
 
 
 def _refusal(refusal: Json, *, acting: bool) -> Json:

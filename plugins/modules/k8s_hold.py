@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - brandconnect.incidents.attributes
   - brandconnect.incidents.attributes.acting
 notes:
+  - C(runbook rollback INCIDENT --only preserve-evidence) releases what data-breach holds.
   - It needs C(get) and C(patch) on the workload.
 seealso:
   - module: brandconnect.incidents.interlock

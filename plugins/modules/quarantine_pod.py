@@ -87,8 +87,8 @@ notes:
   - No pod and no policy is ever deleted.
   - Whether a NetworkPolicy is enforced is a matter of the network plugin, and the cluster takes it either way. Where
     the API shows a plugin that can, RV(before) names it.
-  - C(runbook rollback) names a quarantine as a step that it does not take back by itself. A person gives the pod back
-    with O(state=released) when its evidence is preserved.
+  - C(runbook rollback INCIDENT --only quarantine-pods) gives the pods back. Without their name it does not.
+  - A pod that is to be given back and is not there any more is no failure; RV(caveats) names it.
   - The pods of a StatefulSet and of a Job are refused, because no clean pod is made while they are there.
 seealso:
   - module: brandconnect.incidents.k8s_hold

@@ -17,7 +17,9 @@ author:
   - incident-runbooks contributors (@brandconnect)
 options:
   digest:
-    description: Digest of the plan that was looked at, or at least its first 12 digits. Another plan is refused.
+    description:
+      - Digest of the plan that was looked at, or at least its first 12 digits. Another plan is refused.
+      - Without it nothing is given back whose risk is destructive, as that of an evidence hold and of a quarantine is.
     type: str
 extends_documentation_fragment:
   - brandconnect.incidents.attributes

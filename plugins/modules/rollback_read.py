@@ -48,7 +48,9 @@ steps:
     - The steps that may have something to give back. C(rollout) are options of
       M(brandconnect.incidents.k8s_rollout), null where there is nothing for it; C(objects) is the option of
       M(brandconnect.incidents.k8s_restore). C(scale) and C(index) are options of
-      M(brandconnect.incidents.k8s_scale) and M(brandconnect.incidents.pg_index), null likewise.
+      M(brandconnect.incidents.k8s_scale) and M(brandconnect.incidents.pg_index), null likewise. C(hold) and
+      C(quarantine) are options of M(brandconnect.incidents.k8s_hold) and M(brandconnect.incidents.quarantine_pod), null
+      likewise; they are there only where O(only) names their remediation.
   returned: success
   type: list
   elements: dict
@@ -63,4 +65,6 @@ steps:
       objects: []
       scale: null
       index: null
+      hold: null
+      quarantine: null
 """

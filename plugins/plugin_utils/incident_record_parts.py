@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import is_release
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.fold_elements import (
     instant,
     listed,
@@ -69,9 +70,9 @@ def _may_tell(run_id: str, run: Json, records: list[Json]) -> bool:
 
 
 def undone_since(results: list[Json], last: Json) -> bool:
-    """Whether a rollback after the run *last* changed something."""
-    later = results[results.index(last) + 1 :]
-    return any(item["changed"] for result in later if result["run"]["mode"] == "rollback" for item in result["actions"])
+    """Whether a rollback after the run *last* changed something of the platform."""
+    later = [result for result in results[results.index(last) + 1 :] if result["run"]["mode"] == "rollback"]
+    return any(item["changed"] and not is_release(item) for result in later for item in result["actions"])
 
 
 def findings(results: list[Json]) -> list[Json]:

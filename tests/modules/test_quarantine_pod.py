@@ -24,7 +24,6 @@ from modules.k8s_support import (
 )
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine_facts import RECORD
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_steps import steps_of
 from ansible_collections.brandconnect.incidents.plugins.modules.quarantine_pod import SPEC
 from support.bundles import WHO, collect
 
@@ -398,10 +397,23 @@ def test_options_that_make_no_sense_fail(api: Api, given: Json) -> None:
     assert api.asked == []
 
 
-def test_a_rollback_says_how_it_is_given_back() -> None:
-    target = {"action": "quarantine", "kind": "Pod", "namespace": "shop", "name": "backend-1", "uid": "u"}
-    isolated = {"action": "isolate", "kind": "NetworkPolicy", "name": "incident-quarantine"}
-    action = {"id": "quarantine-pod", "status": "done", "changed": True, "targets": [isolated, target]}
-    run_started = {"type": "run_started", "run_id": "r", "data": {"run": {"mode": "remediate"}}}
-    (step,) = steps_of([run_started, {"type": "action", "run_id": "r", "data": action}], [])
-    assert "pod backend-1 is given back with quarantine_pod, state released" in step["why_not"]
+def test_a_pod_that_is_gone_keeps_no_other_from_being_given_back(api: Api) -> None:
+    serve(api, recorded({"app-quarantine": "backend"}))
+    api.answers[f"{CORE}/pods/backend-1"] = suspect_pod()
+    given = {"pods": ["backend-1", "ended"], "state": "released"}
+    assert run(api, **given, check_mode=True)["targets"][0]["name"] == "backend-1"
+    back = run(api, **given)
+    assert (back["status"], [each["name"] for each in back["results"]]) == ("done", ["backend-1"])
+    assert patched(api)["labels"] == {"app-quarantine": None, "app": "backend"}
+    assert any("there is no pod ended any more" in caveat for caveat in back["caveats"])
+    gone = run(api, pods=["ended"], state="released")
+    assert (gone["status"], gone["refusal"], gone["changed"]) == ("nothing_to_do", "no_change", False)
+    assert "there is no pod ended any more" in gone["reason"]
+
+
+def test_a_pod_that_its_owner_ends_after_it_was_given_back_is_given_back(api: Api) -> None:
+    ending = {"deletionTimestamp": "2026-11-23T23:00:00Z"}
+    serve(api, suspect_pod(**ending))
+    assert run(api, pods=["backend-1"], state="released")["status"] == "nothing_to_do"
+    serve(api, suspect_pod(**ending, annotations={RECORD: json.dumps(RECORDED)}))
+    assert run(api, pods=["backend-1"], state="released")["refusal"] == "being_deleted"

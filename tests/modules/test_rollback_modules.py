@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What k8s_scale and pg_index really return is what a rollback understands: from record to world and back."""
+"""What modules that know their own way back really return is what a rollback understands, and the world goes back."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modules.k8s_support import KubernetesCluster, cluster
+from modules.k8s_support import KubernetesCluster, cluster, until
+from modules.test_k8s_hold import BREACH, HOLD, hold
+from modules.test_k8s_hold import manifest as held_backend
+from modules.test_k8s_hold import state as state_of
 from modules.test_k8s_scale import autoscaler, backend, budget_for, scale
 from modules.test_pg_index import INCIDENT as INDEX_INCIDENT
 from modules.test_pg_index import NAME, index, indexes, sales
+from modules.test_quarantine_pod import INCIDENT as SUSPECTED
+from modules.test_quarantine_pod import manifests, pods, served
+from modules.test_quarantine_pod import run as quarantine
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback import compare
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_acting import verdicts
@@ -25,13 +31,13 @@ def step_of(name: str, done: Json) -> Json:
     action = {"id": name, **{key: done[key] for key in KEPT}}
     said = [("run_started", {"run": {"mode": "remediate"}}), ("action", action), ("run_ended", {})]
     records = [{"run_id": "r1", "type": kind, "data": data, "at": "t"} for kind, data in said]
-    (step,) = steps_of(records, [{"id": name, "can_roll_back": True}])
+    (step,) = steps_of(records, [{"id": name, "can_roll_back": True}], [name])
     assert step["why_not"] is None, step
     return step
 
 
-def verdict_of(step: Json, now: Json) -> str:
-    (found,) = compare([step], {step["key"]: [now]}, "i1")
+def verdict_of(step: Json, now: Json, incident: str = "i1") -> str:
+    (found,) = compare([step], {step["key"]: [now]}, incident)
     return str(found["verdict"])
 
 
@@ -54,6 +60,50 @@ def test_pods_that_were_added_go_back(backend: KubernetesCluster) -> None:
     assert verdict_of(step, now) == "already_restored"
     (verdict,) = verdicts([step], {step["key"]: "done"}, {step["key"]: [now]}, "i1")
     assert verdict["status"] == "resolved"
+
+
+def test_a_workload_is_released_by_the_incident_that_holds_it(cluster: KubernetesCluster) -> None:
+    cluster.apply([held_backend()])
+    cluster.kubectl("rollout", "status", "deployment/backend", "--timeout=30s")
+    step = step_of("preserve-evidence", hold(cluster))
+    options = {**step["hold"], "state": "released"}
+    before = state_of(cluster)
+    assert verdict_of(step, hold(cluster, check_mode=True, **options), BREACH) == "restore"
+    assert state_of(cluster) == before, "check mode writes nothing"
+    cluster.kubectl("annotate", "--overwrite", "deployment", "backend", f"{HOLD}=another")
+    assert verdict_of(step, hold(cluster, check_mode=True, **options), BREACH) == "moved_on"
+    assert hold(cluster, **options)["status"] == "refused"
+    cluster.kubectl("annotate", "--overwrite", "deployment", "backend", f"{HOLD}={BREACH}")
+    assert hold(cluster, **options)["status"] == "done"
+    assert state_of(cluster)[0] == {}
+    now = hold(cluster, check_mode=True, **options)
+    assert verdict_of(step, now, BREACH) == "already_restored"
+    (verdict,) = verdicts([step], {step["key"]: "done"}, {step["key"]: [now]}, BREACH)
+    assert verdict["status"] == "resolved"
+
+
+def test_pods_are_given_back_and_one_that_its_owner_has_ended_is_no_trouble(cluster: KubernetesCluster) -> None:
+    cluster.apply(manifests())
+    until(lambda: len(served(cluster)) == 2, "both pods are served")
+    suspect = min(pods(cluster))
+    done = quarantine(cluster, pods=[suspect], evidence_anchor=None, evidence_override="this is a test of the way back")
+    assert done["status"] == "done", done
+    step = step_of("quarantine-pods", done)
+    options = {**step["quarantine"], "state": "released"}
+    isolated = pods(cluster)
+    assert verdict_of(step, quarantine(cluster, check_mode=True, **options), SUSPECTED) == "restore"
+    assert pods(cluster).keys() == isolated.keys()
+    assert pods(cluster)[suspect]["metadata"]["labels"] == isolated[suspect]["metadata"]["labels"]
+    other = quarantine(cluster, check_mode=True, incident="another", **options)
+    assert (other["refusal"], verdict_of(step, other, "another")) == ("held_by_other", "moved_on")
+
+    assert quarantine(cluster, **options)["status"] == "done"
+    until(lambda: len(pods(cluster)) == len(served(cluster)) == 2, "the ReplicaSet ends the pod that is too many")
+    now = quarantine(cluster, check_mode=True, **options)
+    assert verdict_of(step, now, SUSPECTED) == "already_restored"
+    cluster.kubectl("delete", "pod", suspect, "--ignore-not-found")
+    gone = quarantine(cluster, check_mode=True, **options)
+    assert verdict_of(step, gone, SUSPECTED) == "already_restored"
 
 
 def test_only_the_index_that_was_built_is_dropped(sales: Any, index: Any) -> None:

@@ -14,7 +14,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incident_re
 from incident_runbooks.lab.lab import Lab
 from support.breach import AWARE, EVIDENCE, BreachRunbook, BreachWorld, assert_closed_circle, breached, runbook, world
 from support.platform import wait_until
-from support.runbook import assert_no_secret, planned, recommended, verdicts
+from support.runbook import Run, assert_no_secret, planned, recommended, verdicts
 
 __all__ = ["breached", "runbook", "world"]
 QUARANTINE, EVERYBODY = "quarantine-pods", "revoke-all-sessions"
@@ -90,6 +90,47 @@ def test_a_pod_under_suspicion_is_isolated_and_runs_on_after_an_encrypted_dump(
     again = runbook.approve(QUARANTINE, incident=run.directory, **AWARE)
     assert again.result["actions"] == []
     assert served(breached) == served(breached) - {name}
+    assert_both_are_given_back_by_name(runbook, breached, run, suspect)
+
+
+def assert_both_are_given_back_by_name(runbook: BreachRunbook, world: BreachWorld, run: Run, suspect: Json) -> None:
+    """The hold and the quarantine: deliberately, once, and by nobody else."""
+    name, incident = suspect["metadata"]["name"], run.result["incident"]["id"]
+    both = {"only": [EVIDENCE, QUARANTINE]}
+    with world.cluster.only_read():
+        in_passing = runbook.roll_back(run)
+        look = runbook.roll_back(run, "--check", **both)
+    assert (in_passing.result["outcome"], in_passing.result["actions"]) == ("healthy", []), in_passing.result
+    assert in_passing.finding(EVIDENCE)["summary"] == f"it is given back by its name alone: --only {EVIDENCE}"
+    entries = [(each["id"], each["risk"], each["status"]) for each in look.result["plan"]["remediations"]]
+    assert entries == [(each, "destructive", "recommended") for each in (QUARANTINE, EVIDENCE)]
+    approval = {"runbook_plan_digest": look.result["plan"]["digest"], **both}
+    assert refusal_of(runbook.roll_back(run, **both)).endswith("the digest of the plan is needed")
+    world.hold_for("data-breach-20261120T101500Z-11ab")
+    assert "is held for the incident data-breach-20261120T101500Z-11ab" in refusal_of(
+        runbook.roll_back(run, **approval)
+    )
+    world.hold_for(incident)
+    assert (world.hold(), name in served(world)) == (incident, False)
+
+    back = runbook.roll_back(run, **approval)
+    assert (back.rc, back.result["outcome"]) == (0, "resolved"), back.result
+    done = [(each["id"], each["status"], each["changed"]) for each in back.result["actions"]]
+    assert done == [(QUARANTINE, "done", True), (EVIDENCE, "done", True)]
+    assert verdicts(back) == {f"rollback_{QUARANTINE}": "resolved", f"rollback_{EVIDENCE}": "resolved"}
+    assert world.hold() is None
+    pods = {each["metadata"]["name"]: each for each in world.cluster.api.items(PODS)}
+    assert name not in pods or pods[name]["metadata"]["labels"] == suspect["metadata"]["labels"]
+    assert not any("app-quarantine" in each["metadata"]["labels"] for each in pods.values())
+    assert list(run.directory.glob("evidence/snapshot/tagmanifest-sha256.txt")), "what was collected stays"
+    assert world.told.messages("incidents") == []
+    again = runbook.roll_back(run, **both)
+    assert (again.rc, again.result["outcome"], again.result["actions"]) == (0, "healthy", [])
+
+
+def refusal_of(run: Run) -> str:
+    assert (run.result["outcome"], run.result["actions"]) == ("refused", []), run.result
+    return str(run.result["errors"][0]["message"])
 
 
 def test_everybody_is_logged_out_only_where_nobody_knows_whose_data_it_is(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 import pytest
 import redis
 
+from incident_runbooks import schemas
 from incident_runbooks.lab import breach
 from incident_runbooks.lab.breach.truth import TRUSTED_CIDRS, Truth
 from incident_runbooks.lab.faults import breach as fault
 from incident_runbooks.lab.lab import Lab
 from support.communications import Communications
 from support.payments import PaymentsRunbook, World
-from support.runbook import Run
+from support.runbook import ROOT, Run
 
 SECURITY, LEGAL = "security-private", "analytics"  # the lab has no closed channel of legal's own
 SERVICE = "PSECUR1"
@@ -66,6 +68,24 @@ class BreachRunbook(PaymentsRunbook):
         """Run it so that it may do some remediations, in a new incident or in one that there is."""
         given = {"runbook_mode": "remediate", "approved": list(names), **extra}
         return self.again(incident, **given) if incident else self.run(**given)
+
+    def roll_back(self, run: Run, *options: str, **extra: Any) -> Run:
+        """Give back what an incident's runs did, by plain ansible-playbook."""
+        command = self.command(incident=run.directory.name, **extra)
+        command[1] = "playbooks/rollback.yml"
+        done = subprocess.run(
+            [*command, *options],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        result = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))
+        assert result["run"]["mode"] == "rollback", done.stdout + done.stderr
+        assert schemas.validate("result", result) == []
+        return Run(done.returncode, done.stdout, result, self.journal(run.directory), run.directory)
 
 
 class BreachWorld(World):
@@ -117,8 +137,12 @@ class BreachWorld(World):
 
     def release(self) -> None:
         """Release the backend, which the lab does not undo."""
+        self.hold_for(None)
+
+    def hold_for(self, incident: str | None) -> None:
+        """Hold the backend as evidence of an incident, as its administrator; of ``None`` release it."""
         path = "/apis/apps/v1/namespaces/brandconnect/deployments/backend"
-        self.cluster.api.patch(path, {"metadata": {"annotations": {HOLD: None}}})
+        self.cluster.api.patch(path, {"metadata": {"annotations": {HOLD: incident}}})
 
     def hold(self) -> str | None:
         """Return what holds the backend as evidence."""

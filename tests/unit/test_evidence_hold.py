@@ -77,6 +77,21 @@ def test_the_refusal_names_the_incident_and_what_to_do() -> None:
     assert hold_objection({"metadata": {"annotations": None}}, "x", OTHER) is None
 
 
+def test_both_refusals_name_the_command_that_releases_it() -> None:
+    incident = "data-breach-20261123T231455Z-3fa1"
+    held = workload(**{**HELD_BY, HOLD: incident})
+    command = f"release the hold: runbook rollback {incident} --only preserve-evidence"
+    found = hold_objection(held, "Deployment backend", OTHER)
+    assert found
+    assert found[1].endswith(command)
+    other = plan_hold(held, "Deployment backend", "released", BREACH, "bob", NOW)
+    assert other.reason.endswith(f"release it there: runbook rollback {incident} --only preserve-evidence")
+    for hostile in (f"{incident}; reboot", f"{incident}\n", "$(reboot)"):
+        found = hold_objection(workload(**{**HELD_BY, HOLD: hostile}), "Deployment backend", OTHER)
+        assert found
+        assert "runbook rollback" not in found[1], "an annotation is text from outside"
+
+
 def test_setting_and_removing_a_hold() -> None:
     new = plan_hold(workload(), "Deployment backend", "held", BREACH, "alice", NOW)
     assert (new.status, new.word) == ("planned", None)

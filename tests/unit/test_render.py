@@ -149,6 +149,15 @@ def test_a_look_before_a_rollback_shows_what_to_type_to_restore() -> None:
     assert "Recommended" not in text
 
 
+def test_what_is_destructive_to_undo_is_shown_with_the_digest_and_all_that_it_is_of() -> None:
+    ids = ("quarantine-pods", "preserve-evidence")
+    entries = [{**REMEDIATION, "id": name, "risk": "destructive"} for name in ids]
+    rollback = {**result()["run"], "mode": "rollback", "check_mode": True}
+    text = render(result(run=rollback, plan={"digest": "ab" * 32, "remediations": entries}), colour=False)
+    both = "--only quarantine-pods --only preserve-evidence --plan-digest abababababab\n"
+    assert text.count(both) == 2
+
+
 def test_items_are_listed_by_what_tells_them_apart() -> None:
     rows = [{"pid": pid, "user": "app", "idle_s": pid * 2} for pid in range(30)]
     assert listed("would touch", rows)[:2] == ["    would touch 30, each user=app:", "      pid=0, idle_s=0"]

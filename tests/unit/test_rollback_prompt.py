@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from incident_runbooks import catalogue
 from incident_runbooks.cli import rollback
-from incident_runbooks.execution import RunRequest
+from incident_runbooks.execution import Approvals, RunRequest
 
 LOOK = {"outcome": "findings", "notices": [], "errors": [], "plan": {"digest": "ab" * 32, "remediations": []}}
 REFUSED = [{"code": "would_be_refused", "message": "somebody changed it"}]
@@ -51,3 +52,7 @@ def test_a_yes_restores_by_the_plan_that_was_shown(monkeypatch: pytest.MonkeyPat
     _, code = rollback._asked(request, execute)
     assert (code, [each.check_mode for each in ran]) == (0, [True, False])
     assert ran[1].approvals.plan_digest == LOOK["plan"]["digest"]  # type: ignore[index]
+
+    given = dataclasses.replace(request, approvals=Approvals(plan_digest="cd" * 6))
+    rollback._asked(given, execute)
+    assert ran[-1].approvals.plan_digest == "cd" * 6, "whoever names a plan gets that one or none"

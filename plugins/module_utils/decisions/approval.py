@@ -88,6 +88,11 @@ def _is_blank(letter: str) -> bool:
     return letter in _BLANK or "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef"
 
 
+def needs_digest(risk: str) -> bool:
+    """Whether what has this risk is done only by a plan that somebody has looked at."""
+    return risk in _NEEDS_DIGEST
+
+
 def is_digest(text: str) -> bool:
     """Whether *text* is the digest of a plan, or enough of its beginning."""
     return bool(_DIGEST.fullmatch(text))

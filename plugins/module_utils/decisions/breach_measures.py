@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import is_release
+
 Json = dict[str, Any]
 Words = Mapping[str, Mapping[str, str]]
 
@@ -118,7 +120,7 @@ def _in_force(actions: Sequence[Mapping[str, Any]]) -> tuple[dict[str, tuple[Any
         if action.get("check_mode"):
             continue
         if action.get("rolls_back"):
-            if action.get("changed") and best.pop(name, None):
+            if action.get("changed") and not is_release(action) and best.pop(name, None):
                 doubts[name] = f"{name} was given back since"
         elif action["status"] == "unknown":
             doubts[name] = f"of {name} it is not known whether it was done"

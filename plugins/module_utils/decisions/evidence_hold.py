@@ -8,10 +8,12 @@ It stands in the object's own annotations, not in the pod template, so that sett
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.interlock import KEEPS_EVIDENCE
 from ansible_collections.brandconnect.incidents.plugins.module_utils.plain import rfc3339
 
 Json = dict[str, Any]
@@ -21,6 +23,8 @@ HOLD = "incidents.brandconnect/evidence-hold"
 HOLD_BY = "incidents.brandconnect/evidence-hold-by"
 HOLD_SINCE = "incidents.brandconnect/evidence-hold-since"
 HELD, RELEASED = "held", "released"
+# an annotation is text from outside: a command is only made of what is the id of an incident that can hold something
+_HOLDER = re.compile(rf"{KEEPS_EVIDENCE}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{4}}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def hold_objection(item: Mapping[str, Any] | None, label: str, incident: str | N
         return None
     text = (
         f"{label} is evidence of the incident {hold['incident']} ({_since(hold)}) and must stay as it is; "
-        "ask those who lead that incident to preserve it and to release the hold"
+        f"ask those who lead that incident to preserve it and to release the hold{_command(hold)}"
     )
     return "evidence_hold", text
 
@@ -79,7 +83,7 @@ def plan_hold(item: Mapping[str, Any], label: str, state: str, incident: str, wh
     hold = hold_of(item)
     if hold and hold["incident"] != incident:
         text = f"{label} is held for the incident {hold['incident']} ({_since(hold)}), not for {incident}"
-        return HoldPlan("refused", f"{text}; release it there", "held_by_other")
+        return HoldPlan("refused", f"{text}; release it there{_command(hold)}", "held_by_other")
     if state == HELD and hold:
         return HoldPlan("nothing_to_do", f"{label} is held for this incident already ({_since(hold)})", "no_change")
     if state == RELEASED and not hold:
@@ -92,6 +96,23 @@ def plan_hold(item: Mapping[str, Any], label: str, state: str, incident: str, wh
         reason = f"release {label}, which was held ({_since(hold or {})})"
     version = (item.get("metadata") or {}).get("resourceVersion")
     return HoldPlan("planned", reason, None, {"metadata": {"resourceVersion": version, "annotations": values}})
+
+
+def is_release(action: Mapping[str, Any]) -> bool:
+    """Whether a recorded action released a hold and did nothing else.
+
+    It changes nothing of the platform, and the evidence that was collected stays.
+
+    Args:
+        action: a record of an action.
+    """
+    return bool(action.get("rolls_back")) and set(action.get("before") or {}) == {"hold"}
+
+
+def _command(hold: Mapping[str, Any]) -> str:
+    """How the hold is released, where it is one of this collection's incidents."""
+    incident = str(hold["incident"])
+    return f": runbook rollback {incident} --only preserve-evidence" if _HOLDER.fullmatch(incident) else ""
 
 
 def _since(hold: Mapping[str, Any]) -> str:

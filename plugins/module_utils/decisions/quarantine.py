@@ -64,9 +64,11 @@ class Plan:
 
 def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
     """Decide whether and how the pods are quarantined or given back: all of them, or none."""
+    gone = [name for name in wish.pods if world.pod(name) is None] if wish.state == RELEASED else []
+    left = [name for name in wish.pods if name not in gone]
     targets: list[Json] = []
     patches: dict[str, Json] = {}
-    caveats: list[str] = []
+    caveats = [f"there is no {_named(gone)} any more, so nothing of it is given back"] if gone else []
     manifest = None
     if wish.state == QUARANTINED:
         existing, manifest = world.policy(wish.policy), policy_manifest(wish)
@@ -75,7 +77,7 @@ def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
             return Plan("refused", text, "policy_differs")
         manifest = None if existing is not None else manifest
         targets.append({"action": "isolate", "kind": "NetworkPolicy", "name": wish.policy})
-    for name in wish.pods:
+    for name in left:
         pod = world.pod(name)
         if pod is None:
             return Plan("refused", f"there is no pod {name}; it was replaced, or its name is another", "not_found")
@@ -90,8 +92,9 @@ def make_plan(world: World, wish: Wish, now: dt.datetime) -> Plan:
         text = "the pods are not those of the plan that was approved; look again and make a new plan"
         return Plan("refused", text, "plan_changed", tuple(targets), tuple(caveats))
     if not patches and manifest is None:
-        return Plan("nothing_to_do", f"{_named(wish.pods)} {wish.state} already", "no_change")
-    return Plan("planned", _reason(wish), None, tuple(targets), tuple(caveats), patches, manifest)
+        text = f"{_named(left)} {wish.state} already" if left else caveats[0]
+        return Plan("nothing_to_do", text, "no_change", (), tuple(caveats))
+    return Plan("planned", _reason(wish, left), None, tuple(targets), tuple(caveats), patches, manifest)
 
 
 def policy_manifest(wish: Wish) -> Json:
@@ -107,16 +110,9 @@ def policy_manifest(wish: Wish) -> Json:
     }
 
 
-def rollback_values(target: Mapping[str, Any]) -> list[Json]:
-    """What the recorded target means for a rollback: which is not made by itself, and how it is made."""
-    about = {name: target.get(name) for name in ("kind", "namespace", "name", "uid")}
-    why = f"pod {target.get('name')} is given back with quarantine_pod, state released, when its evidence is preserved"
-    return [{"what": "quarantine", "object": about, "expected": None, "previous": None, "why_not": why}]
-
-
 def _objection(pod: Mapping[str, Any], world: World, wish: Wish) -> Objection | None:
     name, record = pod["metadata"]["name"], record_of(pod)
-    if pod["metadata"].get("deletionTimestamp"):
+    if pod["metadata"].get("deletionTimestamp") and (record is not None or wish.state != RELEASED):
         return "being_deleted", f"pod {name} is being deleted; save its logs and its objects at once"
     # one that cannot be read stands for nobody's wish: it keeps no pod from being isolated
     foreign = record is not None and record["incident"] != wish.incident
@@ -259,10 +255,10 @@ def _same_policy(existing: Mapping[str, Any], manifest: Mapping[str, Any]) -> bo
     return selector == wanted["podSelector"] and types and not allows_something(spec)
 
 
-def _reason(wish: Wish) -> str:
+def _reason(wish: Wish, pods: Sequence[str]) -> str:
     if wish.state == RELEASED:
-        return f"give back {_named(wish.pods)} to its Service"
-    return f"take {_named(wish.pods)} out of its Service and off the network, without ending it"
+        return f"give back {_named(pods)} to its Service"
+    return f"take {_named(pods)} out of its Service and off the network, without ending it"
 
 
 def _named(pods: Sequence[str]) -> str:

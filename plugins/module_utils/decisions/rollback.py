@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import substance
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.approval import needs_digest
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.planning import digest
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import QUARANTINE
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.restoring import (
     ABSENT,
     ALREADY,
@@ -24,11 +26,14 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.r
     UNKNOWN,
     another,
     cut,
+    judge_hold,
     judge_index,
     judge_pods,
+    judge_quarantine,
     verdict_on,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    HOLD,
     INDEX,
     INDEX_KIND,
     PODS,
@@ -62,8 +67,8 @@ def compare(steps: Sequence[Json], present: Mapping[str, Sequence[Mapping[str, A
 
     Args:
         steps: as ``steps_of`` gives them.
-        present: results in check mode of ``k8s_rollout``, ``k8s_restore``, ``k8s_scale`` and ``pg_index``, by the
-            step's key.
+        present: results in check mode of ``k8s_rollout``, ``k8s_restore``, ``k8s_scale``, ``pg_index``, ``k8s_hold``
+            and ``quarantine_pod``, by the step's key.
         incident: the incident's id.
 
     Returns:
@@ -113,6 +118,8 @@ def _is_about(result: Mapping[str, Any], value: Json) -> bool:
     if value["what"] == INDEX:
         return "checks" in result
     before = result.get("before") or {}
+    if value["what"] in {HOLD, QUARANTINE}:
+        return ("hold" if value["what"] == HOLD else "pods") in before
     if value["what"] == PODS:
         return all(before.get(key) == value["workload"][key] for key in ("kind", "name")) and "scaled_by" in before
     return all(before.get(key) == value["object"][key] for key in ("kind", "name")) and "variables" in before
@@ -217,6 +224,8 @@ _JUDGES = {
     OBJECT: _judge_object,
     PODS: judge_pods,
     INDEX: judge_index,
+    HOLD: judge_hold,
+    QUARANTINE: judge_quarantine,
 }
 
 
@@ -275,6 +284,11 @@ def obstacles(judged: Sequence[Json]) -> list[Json]:
         (each for each in judged if each["verdict"] in {MOVED_ON, UNKNOWN}),
         key=lambda each: each["verdict"] != MOVED_ON,
     )
+
+
+def needing_digest(judged: Sequence[Json]) -> list[Json]:
+    """The steps that are given back only by a plan that somebody has looked at."""
+    return [each for each in judged if each["verdict"] == RESTORE and needs_digest(each["risk"])]
 
 
 def to_restore(judged: Sequence[Json]) -> list[str]:

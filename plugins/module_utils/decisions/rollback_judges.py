@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""What has become of scaled pods and of an index since a runbook left them. Pure, no I/O.
+"""What has become of pods, an index, an evidence hold and a quarantine since a runbook left them. Pure, no I/O.
 
 The modules that give them back were asked in check mode; what they would do or refuse is read here.
 """
@@ -26,6 +26,7 @@ UNKNOWN = "unknown"
 _SHOWN = 200
 # words of k8s_scale and pg_index for what others have done meanwhile; with any other one it cannot be told, or not now
 _SCALED_BY_OTHERS = frozenset({"changed_since", "being_deleted", "no_pods"})
+_OF_OTHERS = "held_by_other"
 _INDEX_OF_OTHERS = frozenset({"not_ours", "constraint", "plan_changed", "no_table", "table_kind"})
 
 
@@ -107,6 +108,62 @@ def _limits(before: Mapping[str, Any]) -> Json:
 
 def _numbers(limits: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {number}" for key, number in sorted(limits.items()))
+
+
+def judge_hold(value: Json, result: Mapping[str, Any], incident: str, seen: Mapping[Any, Any]) -> Json:
+    """Judge a workload that was held as evidence.
+
+    Args:
+        result: of ``k8s_hold`` with state ``released`` in check mode.
+        seen: what steps before this one will have left.
+    """
+    label, hold = label_of(value), result["before"]["hold"]
+    if key_of(value) in seen or hold is None:
+        return verdict_on(value, ALREADY, f"{label} is not there, as before")
+    if result.get("status") == "planned":
+        target = (result.get("targets") or [{}])[0]
+        about = {**value, "object": {**value["object"], "uid": target.get("uid")}}  # whose hold it is, it says itself
+        reason = f"{label}, by {cut(hold['by'])} since {cut(hold['since'])}, is taken away; what was collected stays"
+        if not value["sealed"]:
+            reason += ", but the run that set it has NO SEALED EVIDENCE on record"
+        now = f"held for {incident}"
+        return verdict_on(about, RESTORE, reason, then="released", now=now, previous="not held")
+    if result.get("refusal") != _OF_OTHERS:
+        return verdict_on(value, UNKNOWN, f"{label} cannot be taken away: {result.get('reason')}")
+    difference = {"what": label, "expected": incident, "now": cut(hold["incident"]), "previous": None}
+    return verdict_on(value, MOVED_ON, str(result.get("reason")), differences=[difference])
+
+
+def judge_quarantine(value: Json, result: Mapping[str, Any], incident: str, seen: Mapping[Any, Any]) -> Json:
+    """Judge a pod that was quarantined. Its owner may end it as soon as it is given back.
+
+    Args:
+        result: of ``quarantine_pod`` with state ``released`` in check mode.
+        seen: what steps before this one will have left.
+    """
+    label, about = label_of(value), value["object"]
+    pod = next((each for each in result["before"]["pods"] if each["name"] == about["name"]), None)
+    if key_of(value) in seen or pod is None:
+        return verdict_on(value, ALREADY, f"{label} is over, the pod is not there any more")
+    if pod["uid"] != about["uid"]:
+        return another(value)
+    if result.get("status") == "refused" and result.get("refusal") != _OF_OTHERS:
+        return verdict_on(value, UNKNOWN, f"{label} cannot be ended: {result.get('reason')}")
+    if pod["incident"] == incident:
+        labels = _labels(value["previous"])
+        reason = f"pod {about['name']} gets back {labels}, and so its Services and the network; its owner ends one pod"
+        reason += " that is too many, which may be this one, so save first what only it has"
+        return verdict_on(value, RESTORE, reason, then="released", now="in quarantine", previous=labels)
+    if not pod["incident"] and value["previous"].items() <= pod["labels"].items():
+        return verdict_on(value, ALREADY, f"{label} is over, it has {_labels(value['previous'])}, as before")
+    now = f"for {cut(pod['incident'])}" if pod["incident"] else f"with {_labels(pod['labels'])}"
+    difference = {"what": label, "expected": f"for {incident}", "now": now, "previous": _labels(value["previous"])}
+    why = result.get("reason") if result.get("status") == "refused" else "somebody has taken its annotation away"
+    return verdict_on(value, MOVED_ON, f"{label} was changed meanwhile: {why}", differences=[difference])
+
+
+def _labels(labels: Mapping[str, Any]) -> str:
+    return cut(", ".join(f"{name}={value}" for name, value in sorted(labels.items())) or "no labels")
 
 
 def judge_index(value: Json, result: Mapping[str, Any], _incident: str, seen: Mapping[Any, Any]) -> Json:

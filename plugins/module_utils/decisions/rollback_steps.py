@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    BY_NAME,
+    BY_NAME_RISK,
+    hold_options,
     index_options,
+    quarantine_options,
     scale_options,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_values import (
@@ -48,9 +52,9 @@ def steps_of(
 
     Returns:
         Each with ``key`` (unique), ``id``, ``run_id``, ``title``, ``risk``, ``at``, ``cut_off`` (the run ended before
-        it could say what it had done), ``values`` (see ``values_of``), ``rollout``, ``objects``, ``scale``, ``index``
-        (options of the modules that give them back) and ``why_not`` (why there is nothing to do; ``None`` when there
-        may be).
+        it could say what it had done), ``values`` (see ``values_of``), ``rollout``, ``objects``, ``scale``,
+        ``index``, ``hold``, ``quarantine`` (options of the modules that give them back) and ``why_not`` (why there is
+        nothing to do; ``None`` when there may be). What is given back by its name alone is left out without *only*.
     """
     runs = _runs(records)
     undone = {
@@ -65,6 +69,8 @@ def steps_of(
     found = [step for step in steps if not only or step["id"] in only]
     counts: dict[str, int] = {}
     for step in found:
+        if not only and step["why_not"] is None and _by_name(step["values"]):
+            step["why_not"] = f"it is given back by its name alone: --only {step['id']}"
         counts[step["key"]] = counts.get(step["key"], 0) + 1
         step["key"] += f"/{counts[step['key']]}" if counts[step["key"]] > 1 else ""
     return found
@@ -115,7 +121,7 @@ def _step(
         "id": name,
         "run_id": run.id,
         "title": str(action.get("title") or declared.get("title") or name),
-        "risk": str(action.get("risk") or declared.get("risk") or "disruptive"),
+        "risk": BY_NAME_RISK if _by_name(values) else str(action.get("risk") or declared.get("risk") or "disruptive"),
         "at": action.get("at"),
         "cut_off": action.get("cut_off") is True,
         "values": values,
@@ -123,6 +129,8 @@ def _step(
         "objects": object_options(values),
         "scale": scale_options(values),
         "index": index_options(values),
+        "hold": hold_options(values),
+        "quarantine": quarantine_options(values),
         "why_not": None,
     }
     by = undone.get((name, run.id))
@@ -136,6 +144,10 @@ def _step(
         missing = [value["why_not"] for value in values if value["why_not"]]
         step["why_not"] = f"it cannot be rolled back: {'; '.join(missing)}" if missing else None
     return step
+
+
+def _by_name(values: Sequence[Mapping[str, Any]]) -> bool:
+    return any(value["what"] in BY_NAME for value in values)
 
 
 def _may_have_acted(action: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is private to the collection.
-"""From the records of ``k8s_scale`` and ``pg_index`` to what they changed, and how it is given back. Pure, no I/O.
+"""From the records of ``k8s_scale``, ``pg_index``, ``k8s_hold`` and ``quarantine_pod`` to the way back. Pure, no I/O.
 
-Both modules know their own way back: the first from an annotation, the second from the comment of the index.
+These modules know it themselves: that of an index from its comment, the others from an annotation.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.evidence_hold import HELD
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import QUARANTINE
+
 Json = dict[str, Any]
 
-PODS, INDEX = "pods", "index"
+PODS, INDEX, HOLD = "pods", "index", "hold"
 INDEX_KIND = "Index"
+# what keeps others off evidence, or an attacker off the network, is not given back in passing
+BY_NAME = frozenset({HOLD, QUARANTINE})
+BY_NAME_RISK = "destructive"
 _CREATED, _MAYBE, _FAILED = "created", "unknown", "failed"
 
 
@@ -25,6 +31,34 @@ def is_scale(target: Mapping[str, Any]) -> bool:
 def is_index(target: Mapping[str, Any]) -> bool:
     """Whether a target is an index that ``pg_index`` was to build."""
     return target.get("action") == "create" and "table_oid" in target and "index" in target
+
+
+def is_hold(target: Mapping[str, Any]) -> bool:
+    """Whether a target is a workload that ``k8s_hold`` was to hold."""
+    return target.get("state") == HELD and "kind" in target
+
+
+def of_hold(action: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Json]:
+    """Yield the hold of a workload, with the SHA-256 of the evidence that was sealed beside it."""
+    yield {
+        "what": HOLD,
+        "object": {key: target.get(key) for key in ("kind", "namespace", "name", "uid")},
+        "expected": None,
+        "previous": None,
+        "sealed": (action.get("after") or {}).get("sha256"),
+        "why_not": None,
+    }
+
+
+def of_quarantine(target: Mapping[str, Any]) -> Iterator[Json]:
+    """Yield a pod that was quarantined, with the labels that were taken off."""
+    yield {
+        "what": QUARANTINE,
+        "object": {key: target.get(key) for key in ("kind", "namespace", "name", "uid")},
+        "expected": None,
+        "previous": dict(target.get("labels") or {}),
+        "why_not": None,
+    }
 
 
 def of_scale(action: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Json]:
@@ -78,6 +112,18 @@ def scale_options(values: Sequence[Mapping[str, Any]]) -> Json | None:
     """Return the options with which ``k8s_scale`` gives the pods back; ``None`` when there are none to give."""
     mine = next((value for value in values if value["what"] == PODS), None)
     return {**mine["workload"], "action": "revert"} if mine else None
+
+
+def hold_options(values: Sequence[Mapping[str, Any]]) -> Json | None:
+    """Return the options with which ``k8s_hold`` releases the workload; ``None`` where none was held."""
+    mine = next((value["object"] for value in values if value["what"] == HOLD), None)
+    return {key: mine[key] for key in ("kind", "name")} if mine else None
+
+
+def quarantine_options(values: Sequence[Mapping[str, Any]]) -> Json | None:
+    """Return the options with which ``quarantine_pod`` gives the pods back; ``None`` where there are none."""
+    pods = [value["object"]["name"] for value in values if value["what"] == QUARANTINE]
+    return {"pods": pods} if pods else None
 
 
 def index_options(values: Sequence[Mapping[str, Any]]) -> Json | None:

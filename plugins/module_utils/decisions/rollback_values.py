@@ -12,16 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.applying import substance
-from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import (
-    QUARANTINE,
-    rollback_values,
-)
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.quarantine import QUARANTINE
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollback_targets import (
+    HOLD,
     INDEX,
     PODS,
+    is_hold,
     is_index,
     is_scale,
+    of_hold,
     of_index,
+    of_quarantine,
     of_scale,
 )
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.rollout_facts import Json, fingerprint
@@ -39,7 +40,8 @@ def values_of(action: Mapping[str, Any]) -> list[Json]:
         action: a record of an action, or the plan's entry of one that was cut off; with ``cut_off``.
 
     Returns:
-        Each with ``what`` (``env``, ``replicas``, ``strategy``, ``object``, ``pods``, ``index`` or ``quarantine``),
+        Each with ``what`` (``env``, ``replicas``, ``strategy``, ``object``, ``pods``, ``index``, ``hold`` or
+        ``quarantine``),
         ``object`` (kind, namespace, name, uid), ``expected`` (as it was left; ``None`` when nobody has seen it),
         ``previous`` and ``why_not`` (why it cannot be given back; ``None`` when it can).
     """
@@ -51,8 +53,10 @@ def values_of(action: Mapping[str, Any]) -> list[Json]:
             found += of_scale(action, target)
         elif is_index(target):
             found += of_index(action, target)
+        elif is_hold(target):
+            found += of_hold(action, target)
         elif target.get("action") == QUARANTINE:
-            found += rollback_values(target)
+            found += of_quarantine(target)
         elif isinstance(target.get("changes"), list):
             found += _of_rollout(action, target)
         elif "operation" in target and "api_version" in target:
@@ -152,6 +156,8 @@ def label_of(value: Mapping[str, Any]) -> str:
         return f"{about['kind']}/{about['name']}"
     if value["what"] == QUARANTINE:
         return f"quarantine of pod {about['name']}"
+    if value["what"] == HOLD:
+        return f"evidence hold of {about['kind']} {about['name']}"
     if value["what"] == INDEX:
         return f"index {about['name']} of {value['target']['schema']}.{value['target']['table']}"
     if value["what"] == PODS:

@@ -38,6 +38,7 @@ Json = dict[str, Any]
 )
 @click.option("--check", is_flag=True, help="Change nothing; show what would be restored.")
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nothing is restored unless it is given.")
+@click.option("--plan-digest", metavar="DIGEST", help="Restore only by this plan: for what is destructive.")
 @click.option("--take-over", is_flag=True, help="Take the incident over from a run that holds it and is gone.")
 @click.option(
     "-i",
@@ -61,11 +62,12 @@ def rollback(incident: str, **given: Any) -> Answer:
 
     The last change goes first. What somebody else has changed since is not overwritten: then nothing is restored, the
     difference is shown, and the exit code is 6. What cannot be rolled back, such as sessions that were ended, is named
-    with the reason. On a terminal the plan is shown, and you are asked.
+    with the reason. On a terminal the plan is shown, and you are asked. An evidence hold and a quarantine are ended
+    only where --only names them, and only by a plan that was looked at.
     """
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents  # noqa: PLC0415
     from incident_runbooks import execution, outcomes  # noqa: PLC0415 - help needs none of it
-    from incident_runbooks.cli import prompt  # noqa: PLC0415
+    from incident_runbooks.cli import prompt, run_options  # noqa: PLC0415
     from incident_runbooks.execution.record import existing  # noqa: PLC0415
     from incident_runbooks.render.text import render  # noqa: PLC0415
 
@@ -78,6 +80,7 @@ def rollback(incident: str, **given: Any) -> Answer:
         inventory=list(where.sources),
         extra_vars={"incident": path.name, "only": list(dict.fromkeys(given["only"]))},
         mode="rollback",
+        approvals=execution.Approvals(plan_digest=run_options.plan_digest(given)),
         take_over=given["take_over"] and not given["check"],
         check_mode=given["check"],
         timeout_s=given["timeout"],
@@ -135,7 +138,8 @@ def _asked(request: RunRequest, execute: Callable[[RunRequest], Json]) -> tuple[
         click.echo("Nothing was restored.", err=True)
         return look, _EXIT_REFUSED
     # by its digest nothing else than what was shown is restored
-    approvals = execution.Approvals(plan_digest=look["plan"]["digest"], source="prompt")
+    digest = request.approvals.plan_digest or look["plan"]["digest"]
+    approvals = execution.Approvals(plan_digest=digest, source="prompt")
     result = execute(dataclasses.replace(request, approvals=approvals))
     return result, outcomes.exit_code(result)
 

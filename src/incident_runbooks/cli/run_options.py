@@ -104,22 +104,33 @@ def require_sense(kind: IncidentType, given: Mapping[str, Any]) -> None:
         raise UsageError(f"Approving with {beside[0]}: no remediation is named", hint="add --approve ID")
 
 
+def plan_digest(given: Mapping[str, Any]) -> str | None:
+    """Return the digest of a plan; ``None`` without one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import approval  # noqa: PLC0415
+
+    digest: str | None = given["plan_digest"].strip().lower() if given["plan_digest"] is not None else None
+    if digest is not None and not approval.is_digest(digest):
+        raise UsageError(
+            f"Reading --plan-digest {digest!r}: it is none",
+            hint=f"give its 64 hexadecimal digits, or at least the first {approval.SHORTEST_DIGEST}",
+        )
+    return digest
+
+
 def approvals(given: Mapping[str, Any]) -> Approvals:
     """Return what comes with the approved ids.
 
     Raises:
         UsageError: the digest is none, a text is empty or too long, or the approval file cannot be read.
     """
-    from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import approval  # noqa: PLC0415
     from ansible_collections.brandconnect.incidents.plugins.plugin_utils import approval_reading  # noqa: PLC0415
     from incident_runbooks.execution import Approvals  # noqa: PLC0415 - help needs none of it
 
-    digest = given["plan_digest"].strip().lower() if given["plan_digest"] is not None else None
-    if digest is not None and not approval.is_digest(digest):
-        raise UsageError(
-            f"Reading --plan-digest {digest!r}: it is none",
-            hint=f"give its 64 hexadecimal digits, or at least the first {approval.SHORTEST_DIGEST}",
-        )
+    digest = plan_digest(given)
     if given["approval"]:
         try:
             approval_reading.read_approval_file(Path(given["approval"]))

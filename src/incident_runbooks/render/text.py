@@ -93,8 +93,11 @@ def next_command(result: Json, remediations: Sequence[str], again: Sequence[str]
     """Return what to type to run remediations in this incident, or to give back what they changed."""
     incident = result["incident"]
     if _restores(result):
+        digest = _beside_the_ids(result["plan"], remediations)[:2]
+        # a digest is of the whole plan, so all that it gives back is named with it
+        names = dict.fromkeys(entry["id"] for entry in result["plan"]["remediations"]) if digest else remediations
         words = ["runbook", "rollback", str(incident["id"])]
-        words += [word for name in remediations for word in ("--only", str(name))]
+        words += [*(word for name in names for word in ("--only", str(name))), *digest]
         return one_line(shlex.join([*words, *again]), 2000)
     words = ["runbook", "run", str(incident["type"]), "--incident", str(incident["id"]), "--remediate"]
     words += [word for name in remediations for word in ("--approve", str(name))]
