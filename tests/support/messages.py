@@ -13,6 +13,7 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.messages im
 from support.journal_entries import FIRST, started
 
 Json = dict[str, Any]
+HEADERS = sorted((Path(__file__).parents[2] / "roles").glob("*/meta/runbook.yml"))
 
 SEED = Path(__file__).parents[1] / "fixtures" / "messages" / "seed.yml"
 NOW = "2026-11-23T23:20:00.000000Z"
@@ -65,3 +66,28 @@ def life(kind: str, *phases: tuple[str, Json], **more: Any) -> tuple[list[list[J
         keys = {message["key"] for message in sent}
         sent += [message for message in delivered(drafts) if message["key"] not in keys]
     return composed, sent
+
+
+def by(drafts: list[Json], purpose: str, stage: str | None = None) -> list[Json]:
+    return [draft for draft in drafts if draft["purpose"] == purpose and stage in (None, draft["stage"])]
+
+
+def one(drafts: list[Json], purpose: str, stage: str | None = None) -> Json:
+    (draft,) = by(drafts, purpose, stage)
+    return draft
+
+
+def sent_of(drafts: list[Json]) -> list[Json]:
+    return [{**draft, "state": "sent", "may_have_happened": False} for draft in drafts if not draft["withheld"]]
+
+
+def header_of(role: str) -> Json:
+    (source,) = [path for path in HEADERS if path.parents[1].name == role]
+    header: Json = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return header
+
+
+def of_a_breach(*entries: tuple[str, Json], sent: list[Json] | None = None) -> Situation:
+    (source,) = [path for path in HEADERS if path.parents[1].name == "data_breach"]
+    header = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return Situation("data-breach-20261123T231455Z-3fa1", header, result(*entries), sent or [], now=NOW)
