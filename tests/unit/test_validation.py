@@ -87,6 +87,14 @@ BROKEN = [
     (HEADER, "check: workload", "check: work_load", HEADER, "no task of the role judges the check 'work_load'", "name"),
     (
         HEADER,
+        "any_finding:",
+        "changed: [kill-all]\n        any_finding:",
+        HEADER,
+        "there is no remediation 'kill-all'",
+        "kill-idle-connections",
+    ),
+    (
+        HEADER,
         "min-idle-s",
         "min-idl-s",
         HEADER,

@@ -56,6 +56,9 @@ def conditions(header: Json) -> Iterator[tuple[str, Json]]:
         yield purpose, mapping(mapping(notice).get("when"))
         for line in sequence(mapping(notice).get("component_status")):
             yield purpose, mapping(line)
+        for texts in mapping(mapping(notice).get("texts")).values():
+            for text in sequence(texts):
+                yield purpose, mapping(mapping(text).get("when"))
 
 
 def _check_messages(problems: Problems, role: str, header: Json, *, valid: bool) -> None:
@@ -65,7 +68,8 @@ def _check_messages(problems: Problems, role: str, header: Json, *, valid: bool)
             problems.add(source, problem, "correct the text of the message")
     ids = remediation_ids(header)
     for purpose, condition in conditions(header):
-        for unknown in set(map(str, sequence(condition.get("remediations")))) - set(ids):
+        wanted = [*sequence(condition.get("remediations")), *sequence(condition.get("changed"))]
+        for unknown in set(map(str, wanted)) - set(ids):
             problems.add(
                 source,
                 f"messages/{purpose}: there is no remediation {unknown!r}",

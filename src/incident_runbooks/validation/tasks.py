@@ -113,7 +113,8 @@ def _check_words(problems: Problems, role: str, inputs: set[str], header: Json) 
 def _check_checks(problems: Problems, role: str, header: Json, text: str) -> None:
     """What a message waits for is judged by some task."""
     for purpose, condition in conditions(header):
-        for finding in map(mapping, sequence(condition.get("findings"))):
+        findings = [*sequence(condition.get("findings")), *sequence(condition.get("any_finding"))]
+        for finding in map(mapping, findings):
             name = str(finding.get("check"))
             if not re.search(rf"\bcheck: [\"']?{re.escape(name)}\b", text):
                 problems.add(
