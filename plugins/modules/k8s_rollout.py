@@ -105,6 +105,8 @@ options:
       - A restart or an undo that the same incident has done already is not done again, except with O(repeat).
       - While the workload is held as evidence of another incident, M(brandconnect.incidents.k8s_hold), nothing that
         replaces or ends its pods is done.
+      - While another incident's rollout of a Deployment is under way, V(restart) and V(set_env) are refused. One that
+        has passed its progress deadline keeps nobody off, and neither does one that others than this collection began.
     type: str
   repeat:
     description:
@@ -194,9 +196,10 @@ refusal:
   description:
     - With V(nothing_to_do), V(no_change) or V(same_incident).
     - With V(refused), V(plan_changed), V(expected_differs), V(being_deleted), V(evidence_hold), V(paused),
-      V(on_delete), V(no_pods), V(restarted_too_often), V(restarts_unknown), V(ambiguous_container),
-      V(unknown_container), V(invalid_name), V(secret_like_name), V(value_from), V(scale_down), V(above_max_replicas),
-      V(hpa_managed), V(autoscaler_unknown), V(unsupported), V(no_previous_revision) or V(unknown_revision).
+      V(on_delete), V(no_pods), V(restarted_too_often), V(restarts_unknown), V(rollout_under_way),
+      V(ambiguous_container), V(unknown_container), V(invalid_name), V(secret_like_name), V(value_from), V(scale_down),
+      V(above_max_replicas), V(hpa_managed), V(autoscaler_unknown), V(unsupported), V(no_previous_revision) or
+      V(unknown_revision).
     - Null otherwise.
   returned: success
   type: str

@@ -58,6 +58,28 @@ def read(cluster: KubernetesCluster) -> dict[str, Any]:
     return item
 
 
+def test_two_incidents_replace_the_pods_one_after_the_other(cluster: KubernetesCluster) -> None:
+    cluster.apply([manifest(replicas=1)])
+    cluster.kubectl("rollout", "status", "deployment/backend", "--timeout=30s")
+    cluster.kubectl("patch", "deployment", "backend", "-p", '{"spec": {"minReadySeconds": 10}}')
+    first = run_module(SPEC, cluster.options(name="backend", action="restart", incident="i1", wait_s=1))
+    assert first["changed"], first
+    generation = read(cluster)["metadata"]["generation"]
+    given = {"name": "backend", "incident": "i2", "wait_s": 1}
+    for action in ({"action": "restart"}, {"action": "set_env", "env": {"TYPEORM_POOL_MAX": "9"}}):
+        for check_mode in (True, False):
+            refused = run_module(SPEC, cluster.options(**given, **action), check_mode=check_mode)
+            assert (refused["status"], refused["refusal"], refused["changed"]) == (
+                "refused",
+                "rollout_under_way",
+                False,
+            )
+    assert read(cluster)["metadata"]["generation"] == generation
+    cluster.kubectl("rollout", "status", "deployment/backend", "--timeout=60s")
+    second = run_module(SPEC, cluster.options(**given, action="restart"))
+    assert second["changed"], second
+
+
 def pods(cluster: KubernetesCluster) -> set[str]:
     found = cluster.json("get", "pods", "--selector", "app=backend")["items"]
     return {item["metadata"]["uid"] for item in found if "deletionTimestamp" not in item["metadata"]}

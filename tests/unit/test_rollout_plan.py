@@ -285,6 +285,43 @@ def test_a_rollout_under_way_is_a_caveat() -> None:
     assert any("is under way" in caveat for caveat in plan(Wish("restart"), world(item)).caveats)
 
 
+def rolling(mark: str | None, reason: str = "ReplicaSetUpdated", earlier: str | None = None, seen: int = 7) -> World:
+    """A Deployment whose newest revision has a mark, and the one before another."""
+    item = workload(template=template(mark=mark))
+    item["status"] |= {"observedGeneration": seen, "conditions": [{"type": "Progressing", "reason": reason}]}
+    return world(
+        item, revisions=[Revision(2, template(image="backend:0", mark=earlier)), Revision(3, template(mark=mark))]
+    )
+
+
+@pytest.mark.parametrize(
+    "wish", [Wish("restart", incident="i2"), Wish("set_env", env={"TYPEORM_POOL_MAX": "14"}, incident="i2")]
+)
+@pytest.mark.parametrize(
+    ("seen", "refused"),
+    [
+        (rolling("i1/set_env"), True),
+        (rolling("i1/set_env", earlier="i0/restart"), True),
+        (rolling("i1/set_env", "NewReplicaSetAvailable", seen=6), True),  # its controller has not even begun
+        (rolling("i1/set_env", "NewReplicaSetAvailable"), False),  # pods that fail later are no rollout
+        (rolling("i1/set_env", "ProgressDeadlineExceeded"), False),  # waiting is of no use
+        (rolling("i2/undo"), False),
+        (rolling(None), False),
+        (rolling("i1/set_env", earlier="i1/set_env"), False),  # of a deployment since, which inherits the mark
+        (rolling("no-incident"), False),
+    ],
+)
+def test_no_pod_is_replaced_while_another_incident_replaces_them(wish: Wish, seen: World, refused: bool) -> None:
+    made = plan(wish, seen)
+    assert (made.status, made.word) == (("refused", "rollout_under_way") if refused else ("planned", None)), made.reason
+    assert ("the incident i1 is rolling out Deployment backend (set_env)" in made.reason) is refused
+
+
+def test_going_back_and_more_pods_wait_for_no_other_incident() -> None:
+    for wish in (Wish("undo", incident="i2"), Wish("scale", replicas=6, incident="i2")):
+        assert plan(wish, rolling("i1/set_env")).status == "planned"
+
+
 def test_revisions_are_those_that_the_workload_owns() -> None:
     hashed = template(image="backend:0")
     hashed["metadata"]["labels"]["pod-template-hash"] = "abc"

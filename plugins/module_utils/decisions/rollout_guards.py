@@ -33,6 +33,9 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.plain impor
 Objection = tuple[str, str]
 Guard = Callable[[World, Wish, dt.datetime], Objection | None]
 
+# reasons of the condition Progressing from a new pod template until its pods are available, or the deadline is over:
+# https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
+_ROLLING = frozenset({"NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"})
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -145,6 +148,29 @@ def _too_often(world: World, wish: Wish, now: dt.datetime) -> Objection | None:
     return "restarted_too_often", text
 
 
+def _under_way(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
+    """Two incidents at one workload: each would verify the other's pods. One that is stuck keeps nobody off."""
+    mark = annotations_of(world.template).get(LAST_ACTION) or ""
+    by, _, action = mark.rpartition("/")
+    earlier = [revision.template for revision in world.revisions if revision.template != world.template]
+    inherited = bool(earlier) and annotations_of(earlier[-1]).get(LAST_ACTION) == mark  # by whoever deployed since
+    if not by or by == wish.incident or inherited or not _is_rolling(world):
+        return None
+    text = f"the incident {by} is rolling out {world.text} ({action}), and its pods are not available yet"
+    return "rollout_under_way", f"{text}; wait until that has ended, or ask those who lead it to roll it back"
+
+
+def _is_rolling(world: World) -> bool:
+    status = world.workload.get("status") or {}
+    observed = status.get("observedGeneration")
+    if world.kind == "Deployment" and observed is not None and (world.metadata.get("generation") or 0) > observed:
+        return True
+    return any(
+        condition.get("type") == "Progressing" and condition.get("reason") in _ROLLING
+        for condition in status.get("conditions") or []
+    )
+
+
 def _no_pods(world: World, _wish: Wish, _now: dt.datetime) -> Objection | None:
     if world.replicas == 0:
         return "no_pods", f"{world.text} is scaled to 0, there is nothing to restart"
@@ -222,8 +248,8 @@ def _undo(world: World, wish: Wish, _now: dt.datetime) -> Objection | None:
 
 COMMON: tuple[Guard, ...] = (_deleted, _evidence, _expected, _no_rollout_by_patch)
 BY_ACTION: dict[str, tuple[Guard, ...]] = {
-    "restart": (_no_pods, _restarts_unknown, _too_often),
-    "set_env": (_container, _env_names, _value_from),
+    "restart": (_no_pods, _restarts_unknown, _too_often, _under_way),
+    "set_env": (_container, _env_names, _value_from, _under_way),
     "scale": (_scale,),
     "undo": (_undo,),
     "put_back": (),
