@@ -20,6 +20,7 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.errors impo
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils import incidents
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.belonging import (
     ACTING,
+    SHARED,
     Belonging,
     NoIncidentError,
     belonging_of,
@@ -28,6 +29,10 @@ from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_l
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.incidents_lock_acting import (
     ActingLock,
     scope_of,
+)
+from ansible_collections.brandconnect.incidents.plugins.plugin_utils.invalid_inputs import (
+    InvalidInputError,
+    invalid_inputs,
 )
 from ansible_collections.brandconnect.incidents.plugins.plugin_utils.journal_beginning import (
     beginning,
@@ -69,6 +74,8 @@ description:
     type C(doctor), as the command C(runbook doctor) does in a directory that is gone afterwards.
   - A step that can change something is on the disk before it begins. If the journal cannot be written, or another run
     holds the incident, the run ends at once instead of acting unrecorded, with exit code 1 or 7.
+  - Inputs of the runbook that are not of the type that the argument spec of its role says, or not what its header
+    allows, end the run with exit code 2 before its first task; the incident says which, with the error C(usage).
   - A run that may act holds the lock of its incident type and environment (C(runbook_environment), or else the
     inventory) below C(<home>/locks/) to its end. While another run does, it is recorded as C(locked), nothing runs, and
     the exit code is 7.
@@ -110,7 +117,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 EXIT_LOCKED = 7
-EXITS = {NoIncidentError: EXIT_USAGE, IncidentLockedError: EXIT_LOCKED}
+EXITS = {NoIncidentError: EXIT_USAGE, InvalidInputError: EXIT_USAGE, IncidentLockedError: EXIT_LOCKED}
 _COUNTS = ("ok", "failures", "unreachable", "skipped", "rescued", "changed")
 _PUBLISHED = ("RUNBOOK_INCIDENT", "RUNBOOK_RUN_ID", "RUNBOOK_RECORDER", "RUNBOOK_OPERATOR")
 
@@ -173,7 +180,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._plays += 1
         self._pattern = ", ".join(map(str, play.hosts)) if isinstance(play.hosts, list) else str(play.hosts)
         if belonging is not None:
-            self._open(belonging)
+            self._open(belonging, play)
         preload_http()
         preload_templates(play.get_loader())
         gc.freeze()  # every task is a fork; what is there by now need not be looked through, and copied, by each
@@ -268,7 +275,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         home = self.get_option("home")
         return Path(home) if home else None
 
-    def _open(self, belonging: Belonging) -> None:
+    def _open(self, belonging: Belonging, play: Any) -> None:
         base = self._home() or incidents.home({})
         run_id = self.get_option("run_id")
         run_id = incidents.checked_run_id(run_id) if run_id else incidents.new_run_id()
@@ -281,6 +288,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         recorder.start(beginning(ROOT, belonging, incident_id, run_id, operator))
         self._recorder = recorder
         self._publish(incident_id, run_id, operator)
+        if belonging.mode not in SHARED.values():
+            self._refuse_invalid(recorder, invalid_inputs(ROOT, play, belonging.header))
         if belonging.mode in ACTING and not in_check_mode():
             scope = scope_of(belonging.environment, inventory_sources())
             self._act_alone(
@@ -296,6 +305,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
             recorder.error("locked", error.message, hint="runbook history shows what the other run does")
             self._conclude(recorder, recorder.finish({}))
             raise
+
+    def _refuse_invalid(self, recorder: Recorder, wrong: list[str]) -> None:
+        """Before anything is examined, drafted or done; a run whose inputs make no sense is recorded, and ends."""
+        if wrong:
+            message = f"Reading the inputs: {'; '.join(wrong)}"
+            recorder.error("usage", message, hint="correct them in the inventory or among the extra vars")
+            self._conclude(recorder, recorder.finish({}))
+            raise InvalidInputError(message)
 
     def _publish(self, incident_id: str, run_id: str, operator: str) -> None:
         """Let the workers and what they start see which run they belong to."""

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,10 +26,14 @@ class Header:
     Attributes:
         incident: ``type``, ``title``, ``severity``, ``priority`` and ``impact``.
         sla_target_s: seconds until the incident is to be resolved.
+        role: the role's name.
+        limits: what inputs of the role may be beyond their types, by variable.
     """
 
     incident: Mapping[str, str]
     sla_target_s: int
+    role: str = ""
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 # The playbook doctor.yml is no runbook: it looks at what all of them need, and there is nothing to resolve
@@ -56,7 +61,8 @@ def find_header(root: Path, playbook: str) -> Header | None:
     try:
         data = yaml.load(source.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
         incident = {key: str(data[key]) for key in ("title", "severity", "priority", "impact")}
-        return Header({"type": role.replace("_", "-"), **incident}, int(data["sla_target_s"]))
+        kind = {"type": role.replace("_", "-")}
+        return Header(kind | incident, int(data["sla_target_s"]), role, dict(data.get("inputs") or {}))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         cause = " ".join(str(error).split())
         raise IncidentsError(f"Reading the runbook header {source}: {type(error).__name__} {cause}") from error

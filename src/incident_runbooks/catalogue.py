@@ -49,6 +49,7 @@ class RoleOption:
         default: the role's default, ``None`` where it has none.
         description: paragraphs.
         required: the role does not run without it; the inventory may give it.
+        limits: what its values may be beyond the type, as the header says; empty for anything.
     """
 
     variable: str
@@ -59,6 +60,7 @@ class RoleOption:
     default: Any
     description: tuple[str, ...]
     required: bool
+    limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class IncidentType:
         act_timeout_s: seconds that a run may take that acts, where the runbook says it.
         alerts: names of the Prometheus alerts that mean it.
         private: only a closed circle is told of it.
+        limits: of the role's inputs, by variable.
     """
 
     name: str
@@ -90,6 +93,7 @@ class IncidentType:
     act_timeout_s: int | None = None
     alerts: tuple[str, ...] = ()
     private: bool = False
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False, hash=False)
 
     def timeout_s(self, *, acting: bool) -> int:
         """Return the seconds that a run may take unless somebody says otherwise.
@@ -107,7 +111,7 @@ class IncidentType:
         defaults = _mapping(defaults_file) if defaults_file.is_file() else {}
         options = specs.get("argument_specs", {}).get("main", {}).get("options") or {}
         return tuple(
-            _option(self.role, variable, spec or {}, defaults)
+            _option(self.role, variable, spec or {}, defaults, self.limits.get(variable) or {})
             for variable, spec in options.items()
             if not (spec or {}).get("no_log")
         )
@@ -181,6 +185,7 @@ def _read(role: str) -> IncidentType:
             act_timeout_s=int(header["act_timeout_s"]) if header.get("act_timeout_s") else None,
             alerts=tuple(str(name) for name in header.get("alerts") or ()),
             private=(header.get("messages") or {}).get("private") is True,
+            limits=dict(header.get("inputs") or {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunbookError(
@@ -189,7 +194,9 @@ def _read(role: str) -> IncidentType:
         ) from error
 
 
-def _option(role: str, variable: str, spec: Mapping[str, Any], defaults: Mapping[str, Any]) -> RoleOption:
+def _option(
+    role: str, variable: str, spec: Mapping[str, Any], defaults: Mapping[str, Any], limits: Mapping[str, Any]
+) -> RoleOption:
     description = spec.get("description") or ()
     return RoleOption(
         variable=variable,
@@ -200,6 +207,7 @@ def _option(role: str, variable: str, spec: Mapping[str, Any], defaults: Mapping
         default=defaults.get(variable),
         description=(description,) if isinstance(description, str) else tuple(str(part) for part in description),
         required=bool(spec.get("required", False)),
+        limits=limits,
     )
 
 

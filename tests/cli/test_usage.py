@@ -16,6 +16,7 @@ KNOWN = (
     "webhook-failures"
 )
 RUN = ("run", "fixture", "--inventory", "inventory.yml")
+POOL = ("run", "pool-exhaustion", "--inventory", "inventory.yml")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,23 @@ RUN = ("run", "fixture", "--inventory", "inventory.yml")
         ),
         ((*RUN, "--labels", "k"), "Invalid value for '--labels': 'k' is not KEY=VALUE or a JSON object"),
         ((*RUN, "--labels", '{"a": NaN}'), "is not a JSON object"),
+        (
+            (*POOL, "--warn-ratio", "7"),
+            "Invalid value for '--warn-ratio': 7 is not a number from 0 to 1; see: runbook run pool-exhaustion --help",
+        ),
+        ((*POOL, "--max-terminate", "-5"), "Invalid value for '--max-terminate': -5 is not a number from 1 to 100"),
+        (
+            (*POOL, "--exclude-addresses", "10.0.0.0/8", "--exclude-addresses", "notanip"),
+            "Invalid value for '--exclude-addresses': 'notanip' is not an IP address or network, such as 203.0.113.7",
+        ),
+        (
+            ("run", "data-breach", "--inventory", "inventory.yml", "--since", "gestern"),
+            "Invalid value for '--since': 'gestern' is not an RFC 3339 time with a time zone, such as 2026-",
+        ),
+        (
+            ("run", "ingestion-lag", "--inventory", "inventory.yml", "--skip-until", "meta=soon"),
+            "Invalid value for '--skip-until': 'soon' is not an RFC 3339 time",
+        ),
         ((*RUN, "--timeout", "0"), "Invalid value for '--timeout': '0' is not above 0"),
         ((*RUN, "--timeout", "inf"), "Invalid value for '--timeout': 'inf' is not a finite number"),
         (

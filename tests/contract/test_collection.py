@@ -118,6 +118,15 @@ def test_the_header_is_valid(incident: str) -> None:
     assert schemas.validate("runbook", load(ROOT / f"roles/{incident}/meta/runbook.yml")) == []
 
 
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_every_number_that_is_an_input_has_limits(incident: str) -> None:
+    """What no limit keeps out gets as far as the checks, whose findings then say that it makes no sense."""
+    options = load(ROOT / f"roles/{incident}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    kinds = {name: option.get("elements", option["type"]) for name, option in options.items()}
+    numbers = {name for name, kind in kinds.items() if kind in ("int", "float")}
+    assert sorted(numbers - set(load(ROOT / f"roles/{incident}/meta/runbook.yml")["inputs"])) == []
+
+
 def test_headers_inputs_tasks_and_alerts_agree() -> None:
     assert validation.check_files(ROOT) == []
 

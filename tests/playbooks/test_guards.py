@@ -51,14 +51,12 @@ def test_what_nothing_records_does_not_act(
         {"pool_exhaustion_target_ratio": 70},
     ],
 )
-def test_ratios_that_make_no_sense_are_not_healthy(
-    runbook: Runbook, pool: Any, pg: Any, ratios: dict[str, float]
-) -> None:
+def test_ratios_that_make_no_sense_are_refused(runbook: Runbook, pool: Any, pg: Any, ratios: dict[str, float]) -> None:
     pool(17)
     runbook.host |= ratios
     with unchanged(pg):
         run = runbook.remediate()
-    assert (run.result["outcome"], run.finding("connections")["cause"]) == ("incomplete", "invalid_option")
+    assert (run.rc, run.result["outcome"], codes(run), run.result["findings"]) == (2, "failed", ["usage"], [])
 
 
 def test_the_connection_limit_of_a_role_is_found(runbook: Runbook, pool: Any, pg: Any) -> None:

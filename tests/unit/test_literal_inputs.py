@@ -22,6 +22,8 @@ TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch pwned') }}"
 
 def words(option: RoleOption, flag: str) -> list[str]:
     """What a hostile hand would type for one input; nothing for one that takes no free text."""
+    if option.limits:
+        return []
     element = option.elements if option.type == "list" else option.type
     if element == "dict":
         nested = json.dumps({"a": TEMPLATE, "b": [TEMPLATE, {"c": TEMPLATE}]})
@@ -63,6 +65,17 @@ def test_no_text_input_of_any_type_is_a_template(name: str) -> None:
     assert found
     assert not [text for text in [*found, read["runbook_eta"]] if TrustedAsTemplate.is_tagged_on(text)]
     assert all(text.endswith(TEMPLATE) for text in found), "and it is the text that was typed"
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_an_input_with_a_format_or_limits_takes_no_template(name: str) -> None:
+    kind = catalogue.get(name)
+    inputs = {param.variable: param for param in incident_command(kind).params if isinstance(param, RoleInput)}
+    for option in kind.options:
+        if option.limits:
+            typed = f"d={TEMPLATE}" if option.type == "dict" else TEMPLATE
+            with pytest.raises(click.BadParameter):
+                as_ansible_reads(kind, [inputs[option.variable].opts[0], typed])
 
 
 def test_the_reader_of_this_test_tells_a_template() -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,12 +48,21 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # no generic class in t
         kind: Ansible's type name.
         choices: the values allowed; none means any.
         above: the number must be greater than this.
+        limits: what a runbook's header says of an input.
     """
 
-    def __init__(self, kind: str, choices: Sequence[Any] = (), *, above: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        choices: Sequence[Any] = (),
+        *,
+        above: float | None = None,
+        limits: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = kind
         self._choices = tuple(choices)
         self._above = above
+        self._limits = limits
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value in its type, or fail with a usage error."""
@@ -67,6 +76,13 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # no generic class in t
             self.fail(f"{value!r} is not one of {', '.join(repr(choice) for choice in self._choices)}", param, ctx)
         if self._above is not None and not converted > self._above:
             self.fail(f"{value!r} is not above {self._above:g}", param, ctx)
+        if self._limits:
+            from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions import (  # noqa: PLC0415
+                inputs,
+            )
+
+            if wrong := inputs.problem(converted, self._limits):
+                self.fail(wrong, param, ctx)
         return converted
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002

@@ -121,7 +121,7 @@ def _role_input(option: RoleOption, taken: set[str]) -> RoleInput:
     else:
         element = option.elements if option.type == "list" else option.type
         declaration = flag
-        value_type = Value(element, option.choices)
+        value_type = Value(element, option.choices, limits=option.limits)
         metavar = f"[{'|'.join(map(str, option.choices))}]" if option.choices else _METAVAR.get(element, "TEXT")
     return RoleInput(
         [declaration, option.variable],

@@ -41,7 +41,7 @@ def check_files(root: Path) -> list[Problem]:
         headers[role] = header
         check_header(problems, role, header)
     for role in roles_of(root):
-        inputs = check_specs(problems, role)
+        inputs = check_specs(problems, role, mapping(headers.get(role, {}).get("inputs")))
         check_tasks(problems, role, inputs, headers.get(role))
     check_alerts(problems, headers)
     return problems.sorted()

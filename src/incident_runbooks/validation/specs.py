@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.inputs import problem
 from incident_runbooks.validation.problems import Problems, mapping, named
 
 Json = dict[str, Any]
 
 _TYPES = frozenset({"str", "list", "dict", "bool", "int", "float", "path", "raw", "jsonarg", "json", "bytes", "bits"})
 _MAIN = "main"
+_NUMBERS = frozenset({"int", "float"})
 
 
-def check_specs(problems: Problems, role: str) -> set[str]:
+def check_specs(problems: Problems, role: str, limits: Mapping[str, Any]) -> set[str]:
     """Check the argument specs of a role, and its defaults.
 
     Args:
         role: the role's name, with underscores.
+        limits: what its header says of its inputs, by their names.
 
     Returns:
         The names of its inputs.
@@ -34,7 +39,9 @@ def check_specs(problems: Problems, role: str) -> set[str]:
         inputs |= set(options)
         for name, option in options.items():
             _check_option(problems, source, f"{entry_point}/{name}", role, mapping(option))
-    _check_defaults(problems, role, mapping(mapping(specs.get(_MAIN)).get("options")))
+    options = mapping(mapping(specs.get(_MAIN)).get("options"))
+    _check_defaults(problems, role, options)
+    _check_limits(problems, role, options, limits)
     return inputs
 
 
@@ -75,6 +82,32 @@ def _check_defaults(problems: Problems, role: str, options: Json) -> None:
             problems.add(source, f"{name}: it is not the default that the argument spec says", "make them the same")
     for name in set(defaults) - set(options):
         problems.add(source, f"{name}: the argument spec has no such input", "describe it there, or remove it")
+
+
+def _check_limits(problems: Problems, role: str, options: Json, limits: Mapping[str, Any]) -> None:
+    source = problems.root / "roles" / role / "meta" / "runbook.yml"
+    for name, said in limits.items():
+        option = mapping(options.get(name))
+        if not option:
+            close = get_close_matches(str(name), options, n=1)
+            fix = f"did you mean {close[0]}?" if close else "name an input of meta/argument_specs.yml"
+            problems.add(source, f"inputs: {name} is no input", fix)
+        elif (("format" in mapping(said)) == (_element(option) in _NUMBERS)) and option.get("type") != "dict":
+            fix = "give a number limits, and a text a format"
+            problems.add(source, f"inputs: {name} is of the type {_element(option)}, which does not go with that", fix)
+        elif mapping(said) and (wrong := _not_allowed(option.get("default"), said)):
+            problems.add(source, f"inputs: the default of {name} does not fit: {wrong}", "correct the one or the other")
+
+
+def _element(option: Json) -> str:
+    return str(option.get("elements", "str") if option.get("type") == "list" else option.get("type", "str"))
+
+
+def _not_allowed(default: Any, said: Json) -> str | None:
+    try:
+        return None if _is_template(default) else problem(default, said)
+    except (KeyError, TypeError):  # the schema says what is wrong with it
+        return None
 
 
 def _is_template(value: Any) -> bool:
