@@ -149,7 +149,8 @@ def test_text_shows_the_command(runbook: Any, payload: Any) -> None:
 def test_what_is_no_payload_is_refused_in_one_line(runbook: Any, content: bytes, line: str) -> None:
     (runbook.cwd / "alerts.json").write_bytes(content)
     said = runbook("from-alert", "alerts.json")
-    assert (said.code, said.stdout) == (2, "")
+    (error,) = said.document["errors"]  # a pipeline gets its one document
+    assert (said.code, error["code"]) == (2, "usage")
     (only,) = said.stderr.splitlines()
     assert only.startswith("runbook: Reading the alerts from alerts.json: ")
     assert line in only
