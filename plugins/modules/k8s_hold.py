@@ -158,6 +158,8 @@ from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.e
 from ansible_collections.brandconnect.incidents.plugins.module_utils.decisions.workloads import managed_by
 from ansible_collections.brandconnect.incidents.plugins.module_utils.edge import ModuleSpec, run_as_module
 
+ATTEMPTS = 3  # to patch exactly what was looked at
+
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Hold or release the workload; see RETURN.
@@ -174,36 +176,48 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def _act(cluster: Cluster, params: dict[str, Any], report: Report, *, check_mode: bool) -> None:
     kind, name = params["kind"], params["name"]
     path, label = cluster.workload_path(kind, name), f"{kind} {name}"
-    workload = cluster.get(path)
-    who = params["held_by"] or "unknown"
-    plan = plan_hold(workload, label, params["state"], params["incident"], who, report.started_at)
+    # its status changes whenever a pod does, and evidence is not to be lost for that
+    for _ in range(ATTEMPTS):
+        workload = cluster.get(path)
+        patch = _look(cluster, params, workload, label, report)
+        if patch is None:
+            return
+        if check_mode:
+            report.end("planned", report.reason)
+            return
+        try:
+            report.after = {"hold": hold_of(cluster.patch(path, patch, "merge"))}
+        except KubernetesError as error:
+            report.changed = may_have_happened(error.failure.cause, error.failure.status)
+            if error.failure.cause == "conflict":
+                continue
+            report.end("unknown" if report.changed else "failed", error.message)
+            raise
+        report.end("done", report.reason)
+        return
+    text = f"{label} was changed each of {ATTEMPTS} times that it was looked at; run again"
+    report.end("refused", text, "changed_meanwhile")
+
+
+def _look(
+    cluster: Cluster, params: dict[str, Any], workload: dict[str, Any], label: str, report: Report
+) -> dict[str, Any] | None:
+    """Return the patch; ``None`` where there is nothing to do, or nothing may be done."""
+    plan = plan_hold(
+        workload, label, params["state"], params["incident"], params["held_by"] or "unknown", report.started_at
+    )
     report.before = report.after = {"hold": hold_of(workload)}
+    report.reason = plan.reason
     if plan.patch is None:
         report.end(plan.status, plan.reason, plan.word)
-        return
+        return None
     uid = workload["metadata"].get("uid")
-    report.targets = [
-        {"kind": kind, "name": name, "namespace": cluster.namespace, "uid": uid, "state": params["state"]}
-    ]
-    manager = managed_by(workload["metadata"])
-    if manager:
+    where = {"kind": params["kind"], "name": params["name"], "namespace": cluster.namespace, "uid": uid}
+    report.targets = [{**where, "state": params["state"]}]
+    if manager := managed_by(workload["metadata"]):
         report.caveats = [f"{manager['tool']} manages {label} ({manager['evidence']}) and may change it all the same"]
     report.changed = True
-    if check_mode:
-        report.end("planned", plan.reason)
-        return
-    try:
-        patched = cluster.patch(path, plan.patch, "merge")
-    except KubernetesError as error:
-        if error.failure.cause == "conflict":
-            report.changed = False
-            report.end("refused", f"{label} was changed while it was looked at; run again", "changed_meanwhile")
-            return
-        report.changed = may_have_happened(error.failure.cause, error.failure.status)
-        report.end("unknown" if report.changed else "failed", error.message)
-        raise
-    report.after = {"hold": hold_of(patched)}
-    report.end("done", plan.reason)
+    return plan.patch
 
 
 SPEC = ModuleSpec(

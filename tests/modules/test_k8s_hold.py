@@ -141,3 +141,17 @@ def test_a_patch_that_is_not_taken_or_not_answered(api: Api, answer: Reply, stat
     said = run_module(SPEC, api.options(name="backend", incident=BREACH))
     assert (said["status"], said["changed"]) == (status, changed)
     assert bool(said.get("failed")) is (status != "refused")
+
+
+@pytest.mark.parametrize(("conflicts", "status"), [(1, "done"), (2, "done"), (9, "refused")])
+def test_whose_status_changes_meanwhile_is_looked_at_again(api: Api, conflicts: int, status: str) -> None:
+    def workload(asked: Asked) -> Any:
+        if asked.method == "PATCH" and len(api.paths("PATCH")) <= conflicts:
+            return refusal(409, "Conflict")
+        return deployment()
+
+    api.answers[f"{APPS}/deployments/backend"] = workload
+    said = run_module(SPEC, api.options(name="backend", incident=BREACH))
+    assert (said["status"], said["changed"], bool(said.get("failed"))) == (status, status == "done", False)
+    assert len(api.paths("PATCH")) == min(conflicts + 1, 3)
+    assert len(api.paths("GET")) >= min(conflicts + 1, 3)
