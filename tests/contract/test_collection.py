@@ -131,6 +131,16 @@ def test_headers_inputs_tasks_and_alerts_agree() -> None:
     assert validation.check_files(ROOT) == []
 
 
+def test_playbooks_are_linted_when_anything_changes_that_the_lint_reads() -> None:
+    workflow = load(ROOT / ".github/workflows/lint-playbooks.yml")
+    read = {f"{folder}/**" for folder in ("playbooks", "roles", "inventory", "alerts", "plugins", "meta")}
+    read |= {"galaxy.yml", "ansible.cfg", ".ansible-lint", ".yamllint", "Makefile", "pyproject.toml", "tools/venv.sh"}
+    read |= {"requirements/dev.txt", ".github/workflows/lint-playbooks.yml"}
+    named = set(workflow["on"]["pull_request"]["paths"])
+    assert sorted(named ^ read) == []
+    assert all((ROOT / name.removesuffix("/**")).exists() for name in named)
+
+
 # how often one run may wait so long, where that is not once for each of the files that say it
 WAITS: dict[str, Callable[[Any], int]] = {
     # of each partition: it is measured, written, read back, measured again, and dropped

@@ -116,6 +116,40 @@ def assert_no_unknown(document: Json, path: str, method: str, body: Json) -> Non
             assert set(value) <= set(inner["properties"]), name
 
 
+def published() -> Json:
+    """PagerDuty's description of events as it lies in the folder, to be changed."""
+    found: Json = json.loads((specs.folder() / EVENTS).read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_the_vendor_changes_elsewhere_or_in_texts_does_not_matter() -> None:
+    specs.load(EVENTS)  # skips, or fails in CI, where there is none
+    document = published()
+    document["paths"]["/new"] = {"get": {"responses": {}}}
+    document["components"]["schemas"]["New"] = {"type": "string"}
+    document["info"]["version"] = "3.0"
+    document["paths"]["/enqueue"]["post"]["summary"] = "Reworded"
+    document["components"]["schemas"]["Payload"]["properties"]["source"]["description"] = "Reworded"
+    part = specs.pinned(EVENTS, json.loads(json.dumps(document, indent=4, sort_keys=True)))
+    assert set(part["paths"]) == {"/enqueue"}
+    assert set(part["components"]["schemas"]) == {"Payload", "Links", "Images"}
+
+
+@pytest.mark.parametrize("changed", ["severity", "required", "gone"])
+def test_what_the_vendor_changes_of_what_is_used_fails_until_it_is_pinned_anew(changed: str) -> None:
+    specs.load(EVENTS)
+    document = published()
+    payload = document["components"]["schemas"]["Payload"]
+    if changed == "severity":
+        payload["properties"]["severity"]["enum"].append("debug")
+    elif changed == "required":
+        payload["required"].append("component")
+    else:
+        del document["paths"]["/enqueue"]
+    with pytest.raises(pytest.fail.Exception, match=r"is not what was pinned: SHA-256 [0-9a-f]{64}; read what"):
+        specs.pinned(EVENTS, document)
+
+
 def test_the_check_finds_what_is_wrong() -> None:
     document = spec(REST)
     good = {"incident": {"type": "incident", "title": "x", "service": {"id": "P1", "type": "service_reference"}}}

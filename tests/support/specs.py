@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,93 @@ from referencing.jsonschema import DRAFT4
 
 Json = dict[str, Any]
 
+_DEEP = 3  # components/schemas/Incident; what a reference names within one is taken with it
 VARIABLE = "RUNBOOK_SPECS"
+# What the tests compare with, by paths (all where none is named), and its SHA-256: the vendors' branches move. A digest
+# changes only with what is used; then read what the vendor has changed, and pin anew.
+PINNED: dict[str, tuple[tuple[str, ...], str]] = {
+    "pagerduty-rest.json": (
+        (
+            *("/abilities", "/incidents", "/incidents/{id}", "/incidents/{id}/notes"),
+            *("/services", "/services/{id}", "/users", "/users/{id}", "/users/me"),
+        ),
+        "83ccda97aa34dbbbf96405eae6a58af209d1f2b1bc436be142defb0da09646cd",
+    ),
+    "pagerduty-events-v2.json": (("/enqueue",), "e79af9ff85e973eadb523b34cff404d069bd90031f043b3780514ee9c4bf0113"),
+    "slack-web.json": ((), "db9f18c0b9bba20e3b56b183c522f9bf5f92d4cc2d125d646f7669a831d02752"),
+}
 _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "specs"
 
 
 def load(name: str) -> Json:
-    """Return a description, such as ``pagerduty-rest.json``; without it the test is skipped, in CI it fails."""
-    path = Path(os.environ.get(VARIABLE) or _BESIDE) / name
+    """Return what is pinned of a description, such as ``pagerduty-rest.json``.
+
+    Without it the test is skipped, in CI it fails; it also fails where the description is another one than was pinned.
+    """
+    path = folder() / name
     if not path.is_file():
         what = f"no API description {path}; {VARIABLE} names the folder that has it"
         if os.environ.get("CI"):
             pytest.fail(what)
         pytest.skip(what)
-    found: Json = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return pinned(name, json.loads(path.read_text(encoding="utf-8")))
+
+
+def folder() -> Path:
+    """Return where the descriptions are."""
+    return Path(os.environ.get(VARIABLE) or _BESIDE)
+
+
+def pinned(name: str, document: Json) -> Json:
+    """Return the part of a document that is pinned; the test fails where it is not what it was."""
+    paths, digest = PINNED[name]
+    part = excerpt(document, paths) if paths else document
+    found = digest_of(part)
+    if found != digest:
+        pytest.fail(f"{name} is not what was pinned: SHA-256 {found}; read what the vendor has changed, then pin that")
+    return part
+
+
+def excerpt(document: Json, paths: Iterable[str]) -> Json:
+    """Return some paths of a document, and all that they refer to; a path that is not there is left out."""
+    part: Json = {"paths": {path: document["paths"][path] for path in paths if path in document["paths"]}}
+    waiting: list[Any] = [part["paths"]]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            waiting += _taken(document, part, node["$ref"].removeprefix("#/").split("/")[:_DEEP])
+        waiting += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return part
+
+
+def _taken(document: Json, part: Json, names: list[str]) -> list[Any]:
+    """Take over what a reference names, unless it is there; return what is new."""
+    *outer, last = (name.replace("~1", "/").replace("~0", "~") for name in names)
+    for name in outer:
+        document, part = document[name], part.setdefault(name, {})
+    if last in part:
+        return []
+    part[last] = document[last]
+    return [part[last]]
+
+
+def digest_of(node: Any) -> str:
+    """Return the SHA-256 of a part, whatever its white space, the order of its keys and its texts for people."""
+    return hashlib.sha256(json.dumps(_without_texts(node), sort_keys=True).encode()).hexdigest()
+
+
+def _without_texts(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_texts(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    texts = {name for name in ("description", "summary", "title") if isinstance(node.get(name), str)}
+    texts |= {"example", "examples"} - {name for name in node if _is_schema(node[name])}
+    return {name: _without_texts(each) for name, each in node.items() if name not in texts}
+
+
+def _is_schema(node: Any) -> bool:
+    return isinstance(node, dict) and bool({"type", "$ref", "allOf", "oneOf", "anyOf"} & set(node))
 
 
 class Contract:
