@@ -50,6 +50,7 @@ def test_a_copy_is_validated_in_its_place_and_said_in_text(runbook: Any) -> None
 @pytest.mark.parametrize("path", ["nowhere", "."])
 def test_what_is_no_collection_is_refused(runbook: Any, path: str) -> None:
     said = runbook("validate", "--collection", path)
-    assert (said.code, said.stdout) == (2, "")
+    (error,) = said.document["errors"]
+    assert (said.code, error["code"]) == (2, "usage")
     (only,) = said.stderr.splitlines()
     assert "there is no roles/*/meta/runbook.yml; name the directory that has roles and playbooks" in only
