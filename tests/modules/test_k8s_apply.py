@@ -24,7 +24,7 @@ from ansible_collections.brandconnect.incidents.plugins.modules.k8s_apply import
 
 __all__ = ["api", "cluster"]
 
-RUNS = ["sh", "-c", "while :; do sleep 0.2; done"]
+RUNS = ["sleep", "100000"]
 MANAGER = "incident-runbooks"
 
 

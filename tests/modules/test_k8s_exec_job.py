@@ -38,7 +38,7 @@ from ansible_collections.brandconnect.incidents.plugins.modules.k8s_exec_job imp
 
 __all__ = ["api", "cluster"]
 
-RUNS = ["sh", "-c", "while :; do sleep 0.2; done"]
+RUNS = ["sleep", "100000"]
 SUCCESS = {"metadata": {}, "status": "Success"}
 
 

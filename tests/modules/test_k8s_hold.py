@@ -28,7 +28,7 @@ __all__ = ["api", "cluster"]
 
 HOLD = "incidents.brandconnect/evidence-hold"
 BREACH, OTHER = "data-breach-20261123T231455Z-3fa1", "pool-exhaustion-20261123T231001Z-11ab"
-RUNS = ["sh", "-c", "while :; do sleep 0.2; done"]
+RUNS = ["sleep", "100000"]
 
 
 def manifest(kind: str = "Deployment", replicas: int = 1) -> dict[str, Any]:

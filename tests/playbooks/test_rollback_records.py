@@ -64,6 +64,7 @@ def acted(runbook: RollbackRunbook, cluster_lab: Lab) -> Iterator[Run]:
     login |= {"login_user": there.dba.user, "login_password": there.dba.password}
     columns = [{"name": "campaign_id", "order": "asc"}, {"name": "created_at", "order": "desc"}]
     wanted = {"action": "create", "table": "offers", "columns": columns, "query": QUERY, "incident": INCIDENT}
+    wanted["free_bytes"] = 10**9  # what the runbook measures
     built = run_module(pg_index.SPEC, {**login, **wanted})
     assert built["status"] == "done", built
     reached = {"kubeconfig": str(cluster_lab.cluster.kubeconfig), "namespace": "brandconnect", "name": "backend"}
