@@ -66,7 +66,7 @@ def test_who_tries_many_accounts_is_suspicious_and_no_proxy(small_breach: Breach
     """As one who tries 300 accounts and then exports: all of it from one address that nobody has come from before."""
     tried = f"""UPDATE public.audit_copy SET ip_address = '203.0.113.99', action = 'user.login_failed'
         WHERE id IN (SELECT min(id) FROM public.audit_copy WHERE created_at >= '{small_breach.since}'
-            AND ip_address <<= '198.18.0.0/15' GROUP BY actor_id LIMIT 300)"""  # noqa: S608 - constants
+            AND ip_address <<= '198.18.0.0/15' GROUP BY actor_id ORDER BY 1 LIMIT 300)"""  # noqa: S608 - constants
     taken = f"UPDATE public.audit_copy SET ip_address = '203.0.113.99' WHERE ip_address = '{small_breach.truth.loud}'"  # noqa: S608
     with small_breach.rolled_back(tried, taken):
         result = small_breach.run(SPEC, table="audit_copy")
