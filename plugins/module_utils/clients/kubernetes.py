@@ -109,15 +109,6 @@ class Cluster(Connection):
         finally:
             response.close()  # a log may be left unread; what was read to its end is in the pool already
 
-    def stream_lines(self, path: str, **query: Any) -> Iterator[bytes]:
-        """Yield the answer line by line, without line ends. A line is as long as the server makes it."""
-        rest = b""
-        for chunk in self.stream(path, **query):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-        if rest:
-            yield rest
-
     def _ask(
         self, method: str, path: str, query: Mapping[str, Any], body: Any = None, content_type: str | None = None
     ) -> dict[str, Any]:

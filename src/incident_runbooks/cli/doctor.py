@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from incident_runbooks import catalogue, collection, inventory
-from incident_runbooks.cli.completion import complete_file, incident_types
-from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
+from incident_runbooks.cli.completion import incident_types
+from incident_runbooks.cli.options import Answer, Value, inventory_option, output_option, verbose_option
 
 _PLAYBOOK = "doctor"
 _TIMEOUT_S = 60
@@ -28,14 +28,7 @@ _TIMEOUT_S = 60
     shell_complete=lambda _ctx, _param, incomplete: incident_types(incomplete),
     help="Ask only for what this incident type needs; repeat for more. A host that it requires has to be there then.",
 )
-@click.option(
-    "-i",
-    "--inventory",
-    multiple=True,
-    metavar="PATH",
-    help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
-    shell_complete=complete_file,
-)
+@inventory_option
 @output_option
 @click.option(
     "--timeout",

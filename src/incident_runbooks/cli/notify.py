@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from incident_runbooks import catalogue, inventory
-from incident_runbooks.cli.completion import complete_file, complete_incident
-from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
+from incident_runbooks.cli.completion import complete_incident
+from incident_runbooks.cli.options import Answer, Value, inventory_option, output_option, verbose_option
 from incident_runbooks.errors import RunbookError, UsageError
 from incident_runbooks.outcomes import EXIT_OK, exit_code
 from incident_runbooks.working_directory import working_directory
@@ -30,14 +30,7 @@ _SEND = ("now", "force")
 @click.option("--now", is_flag=True, help="Try again what failed, although it is not due yet or failed for good.")
 @click.option("--force", is_flag=True, help="Like --now, and send again what may have arrived.")
 @click.option("--check", "--dry-run", "check", is_flag=True, help="Send nothing; show what would be sent.")
-@click.option(
-    "-i",
-    "--inventory",
-    multiple=True,
-    metavar="PATH",
-    help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
-    shell_complete=complete_file,
-)
+@inventory_option
 @output_option
 @click.option(
     "--timeout",

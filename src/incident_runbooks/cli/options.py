@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from incident_runbooks.cli.completion import complete_file
 from incident_runbooks.working_directory import absolute
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -162,6 +163,19 @@ def output_option(command: Command) -> Command:
         type=click.Choice([TEXT, JSON]),
         help="Format of stdout. [default: text on a terminal, json in a pipe]",
     )(command)
+
+
+def inventory_option(command: Command) -> Command:
+    """Add ``--inventory``; :func:`incident_runbooks.inventory.resolve` says what counts without it."""
+    decorator = click.option(
+        "-i",
+        "--inventory",
+        multiple=True,
+        metavar="PATH",
+        help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
+        shell_complete=complete_file,
+    )
+    return decorator(command)
 
 
 def verbose_option(command: Command) -> Command:

@@ -13,8 +13,8 @@ import click
 
 from incident_runbooks import catalogue, collection, inventory
 from incident_runbooks.catalogue import IncidentType
-from incident_runbooks.cli.completion import complete_acted, complete_file, complete_incident
-from incident_runbooks.cli.options import Answer, Value, output_option, verbose_option
+from incident_runbooks.cli.completion import complete_acted, complete_incident
+from incident_runbooks.cli.options import Answer, Value, inventory_option, output_option, verbose_option
 from incident_runbooks.errors import UsageError
 from incident_runbooks.working_directory import working_directory
 
@@ -40,14 +40,7 @@ Json = dict[str, Any]
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nothing is restored unless it is given.")
 @click.option("--plan-digest", metavar="DIGEST", help="Restore only by this plan: for what is destructive.")
 @click.option("--take-over", is_flag=True, help="Take the incident over from a run that holds it and is gone.")
-@click.option(
-    "-i",
-    "--inventory",
-    multiple=True,
-    metavar="PATH",
-    help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
-    shell_complete=complete_file,
-)
+@inventory_option
 @output_option
 @click.option(
     "--timeout",

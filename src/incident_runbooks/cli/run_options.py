@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incident_runbooks.catalogue import IncidentType
-from incident_runbooks.cli.completion import complete_file, complete_incident_of_type, complete_remediation
-from incident_runbooks.cli.options import Value, output_option, verbose_option
+from incident_runbooks.cli.completion import complete_incident_of_type, complete_remediation
+from incident_runbooks.cli.options import Value, inventory_option, output_option, verbose_option
 from incident_runbooks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,14 +52,7 @@ def common_options(kind: IncidentType) -> list[Callable[[click.Command], Any]]:
             "--detected-at", metavar="TIME", help="When it was noticed, such as 2026-11-23T23:14:55Z. [default: now]"
         ),
         click.option("--check", is_flag=True, help="Change nothing; with --remediate, show what would be done."),
-        click.option(
-            "-i",
-            "--inventory",
-            multiple=True,
-            metavar="PATH",
-            help="Inventory; repeat for more. [default: RUNBOOK_INVENTORY, or the ansible.cfg in force]",
-            shell_complete=complete_file,
-        ),
+        inventory_option,
         output_option,
         click.option(
             "--timeout",
